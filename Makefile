@@ -70,8 +70,8 @@ endif
 else ifeq ($(V),fuzz)
 CC      = clang
 OMP     =
-OPT     = -O1 -g -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow \
-          -fno-sanitize-recover=all
+OPT     = -O1 -g -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all $(SEEN)
+SEEN    = -fsanitize=fuzzer-no-link
 DEFS    = -DFD_SMALL
 else ifeq ($(V),valgrind)
 OMP     =
@@ -172,7 +172,7 @@ $$(B)/$(basename $(notdir $(1))): $(1) $$(B)/libfd.a Makefile
 endef
 $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 
--include $(wildcard $(B)/*.d $(B)/pic/*.d)
+-include $(wildcard $(B)/*.d $(B)/pic/*.d $(B)/files/*.d)
 
 # ---- Tests --------------------------------------------------------------------------------------
 
@@ -274,6 +274,7 @@ WEBS  = $(patsubst %,build/web/%.o,$(LIB) web web-weights)
 vpath %.c examples/web $(B)
 
 $(B)/web-weights.c: examples/web/clothes.w8 Makefile
+	@mkdir -p $(@D)
 	@{ printf '#include "web.h"\nconst unsigned char web_weights[] = {\n'; \
 	   od -An -v -tu1 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
 	   echo '};'; echo 'const int web_weights_size = sizeof web_weights;'; } >$@.tmp && mv $@.tmp $@
@@ -286,6 +287,7 @@ build/web/fd.wasm: $(WEBS)
 	$(WASM) $(WLINK) $(patsubst %,-Wl$(comma)--export=web_%,line ask more name size data hash key) \
 	    -o $@ $^ -lm
 build/web/hashes.txt: $(B)/web examples/web/questions.txt
+	@mkdir -p $(@D)
 	$(B)/web <examples/web/questions.txt >$@.tmp && mv $@.tmp $@
 build/fd.html: examples/web/page.html build/web/fd.wasm build/web/hashes.txt
 	gzip -9 -n -c build/web/fd.wasm | base64 >build/web/wasm.txt
@@ -309,10 +311,19 @@ web: web-tools | build/include/setup
 
 # ---- Faults --------------------------------------------------------------------------------------
 
+# An input costs less the fewer branches and comparisons the fuzzer follows: fuzz-files, for what
+# reads, follows branches of fd.c and of the tool; fuzz those of nn.c and values compared, too.
 ifeq ($(V),fuzz)
-$(B)/fuzz: tests/fuzz.c $(B)/libfd.a Makefile
+$(B)/fft.o $(B)/sde.o $(B)/files/nn.o: SEEN =
+$(B)/files/fd.o $(B)/fuzz-files: SEEN = -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
+$(B)/files/%.o: %.c Makefile | build/include/setup
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(DEPS) -c -o $@ $<
+$(B)/fuzz: $(LIB:%=$(B)/%.o)
+$(B)/fuzz-files: $(patsubst %,$(B)/%.o,files/fd files/nn fft sde)
+$(B)/fuzz $(B)/fuzz-files: tests/fuzz.c Makefile
 	$(CC) $(subst fuzzer-no-link,fuzzer,$(CFLAGS)) -Wl,--wrap=fopen $(DEPS) \
-	    $(if $(DEPS),-MF $(B)/fuzz.example.d) -o $@ $< $(B)/libfd.a -lm
+	    $(if $(DEPS),-MF $@.example.d) -o $@ $< $(filter %.o,$^) -lm
 endif
 
 # all readers and parsers for SECONDS each, or NAME for RUNS inputs; what fails: build/fuzz/found
@@ -321,7 +332,7 @@ fuzz: | build/include/setup
 	@printf 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return 0 * p[n]; }\n' | \
 	    clang -fsanitize=fuzzer -x c -o build/has-fuzzer - 2>/dev/null || \
 	    $(call install,clang libclang-rt-dev)
-	@$(MAKE) --no-print-directory -s V=fuzz build/fuzz/fuzz
+	@$(MAKE) --no-print-directory -s V=fuzz build/fuzz/fuzz build/fuzz/fuzz-files
 	@sh tests/fuzz.sh build/fuzz "$(NAME)" "$(RUNS)" $(SECONDS)
 
 # One process with several threads of its own: see tests/threads.c.

@@ -1,3 +1,4 @@
+#!/bin/sh
 # coverage.sh folder -- of each file of the library, the lines and branches that a run of the tests
 # in folder reached, and the lines that it did not. A branch that only an assertion, a macro for all
 # element types or the compiler makes is counted like any other.

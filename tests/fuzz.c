@@ -7,6 +7,7 @@
 #define exit fuzz_exit                     /* which stdlib.h then declares */
 #include "common.h"
 #undef exit
+#include <fcntl.h>
 #include <setjmp.h>
 
 static jmp_buf fuzz_end;
@@ -210,30 +211,33 @@ static void tool_read(fd_arena a)
     all_of(a, f);
 }
 
-/* the input as a file */
+static char fuzz_path[64];
+static void off_disk(void) { remove(fuzz_path); }
+
+/* the input as a file, which stays to be written anew */
 static const char *on_disk(void)
 {
-    static char path[64];
-    if (!*path) snprintf(path, sizeof path, "/dev/shm/fuzz-%ld.png", (long)getpid());
-    FILE *f = __real_fopen(path, "wb");
-    must(f && fwrite(fuzz_bytes, 1, fuzz_size, f) == fuzz_size && !fclose(f), "/dev/shm is full");
-    return path;
+    static int fd = -1;
+    if (fd < 0) {
+        snprintf(fuzz_path, sizeof fuzz_path, "/dev/shm/fuzz-%ld.png", (long)getpid());
+        fd = open(fuzz_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        atexit(off_disk);
+    }
+    must(!ftruncate(fd, (off_t)fuzz_size)
+         && pwrite(fd, fuzz_bytes, fuzz_size, 0) == (ssize_t)fuzz_size, "/dev/shm is full");
+    return fuzz_path;
 }
 
 static void tool_tensors(fd_arena a)
 {
-    const char *path = on_disk();
-    source_tensors(&a, path, 1);
-    remove(path);
+    source_tensors(&a, on_disk(), 1);
 }
 
 static void tool_picture(fd_arena a)
 {
-    const char *path = on_disk();
-    source *list = source_list(&a, path);
+    source *list = source_list(&a, on_disk());
     all_of(a, list);
     source_close(list);
-    remove(path);
 }
 
 /* ---- The tool's words ------------------------------------------------------------------------ */

@@ -1,3 +1,4 @@
+#!/bin/sh
 # fuzz.sh folder names runs seconds -- readers and parsers under libFuzzer: all targets, or those
 # that are named, for some seconds or for so many inputs each. Seeds are files of tests/data; inputs
 # that reach new code stay in folder/corpus/NAME, those that fail in folder/found. Prints a line for
@@ -9,6 +10,8 @@ all="npy idx load tensors npz json net foreign read-npy read-npz read-csv read-m
 [ -n "$names" ] || names=$all
 mkdir -p "$folder/found"
 status=0
+# little memory that was freed is kept to be watched: what is kept must be cleared
+export ASAN_OPTIONS="quarantine_size_mb=1:malloc_context_size=4:$ASAN_OPTIONS"
 
 # seeds NAME folder -- what a target begins with
 seeds() {
@@ -52,14 +55,20 @@ open(sys.argv[2], "wb").write(b[8:8 + int.from_bytes(b[:8], "little")])' "$f" "$
 
 for name in $names; do
     corpus=$folder/corpus/$name
-    most=4096
-    case $name in net|foreign|tensors) most=16384 ;; options|spec) most=600 ;; esac
+    most=4096 program=fuzz-files
+    case $name in
+    npy|idx|load|read-npy|read-idx|read-csv|read-gz|spec) most=600 ;;
+    options) most=200 ;;
+    json|read-mat) most=2048 ;;
+    net|foreign) most=16384 program=fuzz ;;
+    esac
+    [ -z "$PROFILE" ] || program=fuzz
     mkdir -p "$corpus" "$folder/seeds/$name"
     seeds "$name" "$folder/seeds/$name"
     limit=-max_total_time=$seconds
     [ -z "$runs" ] || limit=-runs=$runs
     log=$folder/$name.log
-    FUZZ=$name nice -n ${NICE:-5} "$folder/fuzz" $limit -max_len=$most -timeout=10 \
+    FUZZ=$name nice -n ${NICE:-5} "$folder/$program" $limit -max_len=$most -timeout=10 \
         -rss_limit_mb=2048 -use_value_profile=${PROFILE:-0} -close_fd_mask=3 -print_final_stats=1 \
         -artifact_prefix="$folder/found/$name-" "$corpus" "$folder/seeds/$name" >"$log" 2>&1
     code=$?
