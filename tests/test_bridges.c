@@ -44,6 +44,28 @@ static void pulled(const fd_linear *l, double s, double t, fd_real *x, const voi
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
+/* Euler's errors are of order 1: the numbers of the derivation, absolute */
+static void euler_errors(fd_arena a)
+{
+    const double q = .8, T = 1.3, x0 = .4, xT = -.9;
+    static const double mid[] = { .01749, .00847, .00417, .00207 };
+    fd_linear l = scalar(&a, 1.7, q, T);
+    for (int i = 0, n = 20; i < 4; i++, n *= 2) {
+        double m = x0, V = 0, slope, shift, h = T / n, half = 0;
+        for (int k = 0; k < n; k++) {
+            if (k == n / 2) half = V;
+            affine(drift_to, &l, k * h, T, &(fd_real){ (fd_real)xT }, &slope, &shift, a);
+            m += h * (slope * m + shift), V = (1 + h * slope) * (1 + h * slope) * V + q * h;
+        }
+        NEAR(fabs(half - q * pow(sinh(1.7 * T / 2), 2) / (1.7 * sinh(1.7 * T))), mid[i],
+             TOL(6e-6, 2e-5), "Euler's variance in the middle, %d steps", n);
+        if (i > 1) continue;
+        NEAR(V - q * h, i ? 4.26e-8 : 1.3033e-6, TOL(6e-10, 2e-6),
+             "its variance at the end over q h, %d steps", n);
+        if (!i) NEAR(fabs(m - xT), 5.02e-3, TOL(6e-6, 2e-5), "its mean at the end");
+    }
+}
+
 static void steps(void)
 {
     static const double rates[] = { 0, 1.7, 1e-9, 40, -.8 };
@@ -96,23 +118,7 @@ static void steps(void)
     NEAR((double)x, 2, TOL(1e-14, 1e-6), "and the end at the end");
     OK(!st.code, "no error");
 
-    /* Euler's errors are of order 1: the numbers of the derivation, absolute */
-    static const double mid[] = { .01749, .00847, .00417, .00207 };
-    fd_linear l = scalar(&a, 1.7, q, T);
-    for (int i = 0, n = 20; i < 4; i++, n *= 2) {
-        double m = x0, V = 0, slope, shift, h = T / n, half = 0;
-        for (int k = 0; k < n; k++) {
-            if (k == n / 2) half = V;
-            affine(drift_to, &l, k * h, T, &(fd_real){ (fd_real)xT }, &slope, &shift, a);
-            m += h * (slope * m + shift), V = (1 + h * slope) * (1 + h * slope) * V + q * h;
-        }
-        NEAR(fabs(half - q * pow(sinh(1.7 * T / 2), 2) / (1.7 * sinh(1.7 * T))), mid[i],
-             TOL(6e-6, 2e-5), "Euler's variance in the middle, %d steps", n);
-        if (i > 1) continue;
-        NEAR(V - q * h, i ? 4.26e-8 : 1.3033e-6, TOL(6e-10, 2e-6),
-             "its variance at the end over q h, %d steps", n);
-        if (!i) NEAR(fabs(m - xT), 5.02e-3, TOL(6e-6, 2e-5), "its mean at the end");
-    }
+    euler_errors(a);
     test_free();
 }
 
@@ -231,11 +237,55 @@ static void paths(void)
 
 /* ---- End conditions -------------------------------------------------------------------------- */
 
+/* Ends with the law of a mixture: against quadrature of mu(z)/pi_T(z | x0) p(z | x) */
+static void ends_mixture(fd_arena a)
+{
+    enum { B = 20000 };
+    const double q = .8, r = 1.7, T = 1.3, x = .7, x0 = .4, t = .5;
+    const double E = exp(-r * (T - t)), V = q * g_of(r, T - t);
+    fd_linear l = scalar(&a, r, q, T);
+    fd_rng rng = fd_seed(4);
+    fd_real at = (fd_real)x, *X = fd_raw(&a, fd_real, B), *Y = fd_raw(&a, fd_real, B);
+    if (!Y) return;
+    const double weight[2] = { .3, .7 }, c[2] = { .04, .25 };
+    fd_real means[2] = { -1, (fd_real)1.2 };
+    for (int point = 0; point < 2; point++) {
+        const fd_cov *each[2] = { fd_cov_table(&a, &l.noise->s, &c[0]),
+                                  fd_cov_table(&a, &l.noise->s, &c[1]) };
+        fd_mix law = { 2, weight, means, point ? NULL : each };
+        fd_real start = (fd_real)x0, got;
+        double mass = 0, first = 0, second = 0, VT = q * g_of(r, T), ET = exp(-r * T);
+        for (int i = 0; i < 40001; i++) {
+            double z = -5 + i * 10. / 40000, mu = 0,
+                ratio = exp(-.5 * pow(z - E * x, 2) / V + .5 * pow(z - ET * x0, 2) / VT);
+            for (int j = 0; j < 2; j++)
+                mu += weight[j] / sqrt(c[j]) * exp(-.5 * pow(z - (double)means[j], 2) / c[j]);
+            if (point) {
+                mu = 0;
+                for (int j = 0; j < 2; j++) mu += weight[j] * (fabs(z - (double)means[j]) < 1e-6);
+            }
+            mass += mu * ratio, first += z * mu * ratio, second += z * z * mu * ratio;
+        }
+        fd_bridge_end_mix(&l, t, &start, &law, NULL, 0, 1, &at, &got, a);
+        NEAR((double)got, first / mass, TOL(1e-6, 1e-5), "expected end, a mixture%s",
+             point ? " of points" : "");
+        for (int b = 0; b < B; b++) Y[b] = at;
+        fd_bridge_end_mix(&l, t, &start, &law, &rng, 0, B, Y, X, a);
+        double mean = 0, var = 0, v = second / mass - pow(first / mass, 2);
+        for (int b = 0; b < B; b++) mean += (double)X[b] / B;
+        for (int b = 0; b < B; b++) var += pow((double)X[b] - mean, 2) / B;
+        NEAR(mean, first / mass, 4.5 * sqrt(v / B), "mean of drawn ends, a mixture");
+        NEAR(var, v, .06 * v, "their variance");
+        fd_bridge_end_mix(&l, 0, &start, &law, NULL, 0, 1, &start, &got, a);
+        NEAR((double)got, -.3 + .7 * 1.2, TOL(1e-12, 1e-6), "at the start the end has its own law");
+    }
+}
+
 static void ends(void)
 {
     fd_status st;
     fd_arena a = test_arena(1 << 24, &st);
-    const double q = .8, r = 1.7, T = 1.3, x = .7, x0 = .4, t = .5, tol = TOL(1e-11, 3e-6);
+    const double q = .8, r = 1.7, T = 1.3, x = .7, t = .5, tol = TOL(1e-11, 3e-6);
     fd_linear l = scalar(&a, r, q, T);
     seen w = { fd_obs_pick(&a, &l.noise->s, 1, (ptrdiff_t[]){ 0 }), 1.1 };
     fd_obs_noise(&a, &w.o, .3);
@@ -255,8 +305,8 @@ static void ends(void)
     fd_obs o = fd_obs_points(&a, &s, M, (double[]){ .2, .5, .77 }, NULL);
     fd_obs_noise(&a, &o, .2);
     double y[3] = { 1, -.3, .5 }, *decay = fd_raw(&a, double, 2 * n);
-    fd_real *X = fd_raw(&a, fd_real, B * n), *Y = fd_raw(&a, fd_real, B * n), *m = fd_raw(&a,
-        fd_real, n), *sd = fd_raw(&a, fd_real, n);
+    fd_real *X = fd_raw(&a, fd_real, B * n), *Y = fd_raw(&a, fd_real, B * n);
+    fd_real *m = fd_raw(&a, fd_real, n), *sd = fd_raw(&a, fd_real, n);
     fd_linear_law(&f, t, T, decay, decay + n, a);
     for (int i = 0; i < B * n && sd; i++) X[i] = (fd_real)sin(3. * (i % n) / n);
     fd_to_modes(&s, 1, X, m, a);
@@ -283,39 +333,7 @@ static void ends(void)
     fd_bridge_end(&f, t, &o, y, &rng, 7, 1, X, part, a);
     NEAR(test_maxdiff(n, part, Y + 7 * n), 0, 0, "draw 7 alone is draw 7");
 
-    /* mixtures: against quadrature of mu(z)/pi_T(z | x0) p(z | x) */
-    const double weight[2] = { .3, .7 }, c[2] = { .04, .25 };
-    fd_real means[2] = { -1, (fd_real)1.2 };
-    for (int point = 0; point < 2; point++) {
-        const fd_cov *each[2] = { fd_cov_table(&a, &l.noise->s, &c[0]),
-            fd_cov_table(&a, &l.noise->s, &c[1]) };
-        fd_mix law = { 2, weight, means, point ? NULL : each };
-        fd_real start = (fd_real)x0, got;
-        double mass = 0, first = 0, second = 0, VT = q * g_of(r, T), ET = exp(-r * T);
-        for (int i = 0; i < 40001; i++) {
-            double z = -5 + i * 10. / 40000, mu = 0,
-                ratio = exp(-.5 * pow(z - E * x, 2) / V + .5 * pow(z - ET * x0, 2) / VT);
-            for (int j = 0; j < 2;
-            j++) mu += weight[j] / sqrt(c[j]) * exp(-.5 * pow(z - (double)means[j], 2) / c[j]);
-            if (point) {
-                mu = 0;
-                for (int j = 0; j < 2; j++) mu += weight[j] * (fabs(z - (double)means[j]) < 1e-6);
-            }
-            mass += mu * ratio, first += z * mu * ratio, second += z * z * mu * ratio;
-        }
-        fd_bridge_end_mix(&l, t, &start, &law, NULL, 0, 1, &at, &got, a);
-        NEAR((double)got, first / mass, TOL(1e-6, 1e-5), "expected end, a mixture%s",
-             point ? " of points" : "");
-        for (int b = 0; b < B; b++) Y[b] = at;
-        fd_bridge_end_mix(&l, t, &start, &law, &rng, 0, B, Y, X, a);
-        double mean = 0, var = 0, v = second / mass - pow(first / mass, 2);
-        for (int b = 0; b < B; b++) mean += (double)X[b] / B;
-        for (int b = 0; b < B; b++) var += pow((double)X[b] - mean, 2) / B;
-        NEAR(mean, first / mass, 4.5 * sqrt(v / B), "mean of drawn ends, a mixture");
-        NEAR(var, v, .06 * v, "their variance");
-        fd_bridge_end_mix(&l, 0, &start, &law, NULL, 0, 1, &start, &got, a);
-        NEAR((double)got, -.3 + .7 * 1.2, TOL(1e-12, 1e-6), "at the start the end has its own law");
-    }
+    ends_mixture(a);
     OK(!st.code, "no error");
     test_free();
 }
@@ -338,6 +356,61 @@ static double cost_of(const fd_linear *l, const seen *w, double x0, int n, int e
         m = F * m + B * (k * m + c);
     }
     return sum + .5 * (V + pow(w->y - m, 2)) / G;
+}
+
+/* The best control constant over each of n Euler steps, by dynamic programming: V_k = P (x -
+ * c)^2/2 + d. It is below the value of the continuous problem, but not below the bound under
+ * Euler. */
+static void control_constant(const fd_linear *l, const int steps[3], fd_arena a)
+{
+    const fd_real x0 = (fd_real).4;
+    static const double best[3] = { 5.85480521575, 5.93249500074, 5.94683996960 };
+    seen far = { fd_obs_pick(&a, &l->noise->s, 1, (ptrdiff_t[]){ 0 }), 2.5 };
+    fd_obs_noise(&a, &far.o, sqrt(.3));
+    for (int k = 0; k < 3; k++) {
+        double P = 1 / .3, c = 2.5, d = 0, h = 1.3 / steps[k], F = 1 - 1.7 * h;
+        for (int i = 0; i < steps[k]; i++)
+            d += .5 * P * .8 * h, P = F * F * P / (1 + P * .8 * h), c /= F;
+        d += .5 * P * pow(.4 - c, 2);
+        NEAR(d, best[k], 1e-9, "the best control of %d Euler steps", steps[k]);
+        double bound = fd_control_value(l, steps[k], &far.o, &far.y, &x0, a);
+        OK(bound < d && d < 5.9516 && bound > d - 2 * h * d,
+           "bound %.5f below %.5f, below the value", bound, d);
+    }
+}
+
+/* Schroedinger's covariance, and the half bridge: matching with Cov(X_0, X_T) = cov, the expected
+ * end is affine, and the equation with it in place of the end has the moments of the interpolation
+ * at all times. */
+static void control_matching(const fd_linear *l, fd_arena a)
+{
+    double s0 = 1.2, s1 = .7, cov;
+    fd_schroedinger_cov(l, &s0, &s1, &cov, a);
+    NEAR(cov, .2925806024, 1e-10, "Schroedinger covariance");
+    /* the half bridge: matching with Cov(X_0, X_T) = cov, the expected end is affine, and the
+     * equation with it in place of the end has the moments of the interpolation at all times */
+    for (int i = 0; i < 5; i++) {
+        double m0 = .3, m1 = -.5, t = .1 + .25 * i, d = 1e-4, mom[3][2], r = 1.7, q = .8, T = 1.3,
+            slope, shift, c = 0, v = 0, m = 0;
+        for (int e = 0; e < 3; e++) {
+            double at = t + (e - 1) * d, A0 = sinh(r * (T - at)) / sinh(r * T),
+                A1 = sinh(r * at) / sinh(r * T);
+            mom[e][0] = A0 * m0 + A1 * m1;
+            mom[e][1] = A0 * A0 * s0 * s0 + A1 * A1 * s1 * s1 + 2 * A0 * A1 * cov
+                + q * sinh(r * at) * sinh(r * (T - at)) / (r * sinh(r * T));
+            if (e == 1) c = A0 * cov + A1 * s1 * s1, m = mom[1][0], v = mom[1][1];
+        }
+        fd_real z[2] = { 0, 1 }, f[2];
+        for (int e = 0; e < 2; e++) {
+            f[e] = (fd_real)(m1 + c / v * ((double)z[e] - m));
+            fd_bridge_drift(l, t, 1, &z[e], &f[e], &f[e], a);
+        }
+        shift = (double)f[0], slope = (double)f[1] - (double)f[0];
+        NEAR(slope * m + shift, (mom[2][0] - mom[0][0]) / (2 * d), TOL(1e-6, 1e-4),
+             "bridge matching: the mean moves as it should, t = %g", t);
+        NEAR(2 * slope * v + q, (mom[2][1] - mom[0][1]) / (2 * d), TOL(1e-6, 1e-4),
+             "and the variance, t = %g", t);
+    }
 }
 
 static void control(void)
@@ -371,61 +444,21 @@ static void control(void)
         }
     }
 
-    /* the best control constant over each of n Euler steps, by dynamic programming: V_k = P (x -
-     * c)^2/2 + d. It is below the value of the continuous problem, but not below the bound under
-     * Euler */
-    static const double best[3] = { 5.85480521575, 5.93249500074, 5.94683996960 };
-    seen far = { fd_obs_pick(&a, &l.noise->s, 1, (ptrdiff_t[]){ 0 }), 2.5 };
-    fd_obs_noise(&a, &far.o, sqrt(.3));
-    for (int k = 0; k < 3; k++) {
-        double P = 1 / .3, c = 2.5, d = 0, h = 1.3 / steps[k], F = 1 - 1.7 * h;
-        for (int i = 0; i < steps[k]; i++) d += .5 * P * .8 * h, P = F * F * P / (1 + P * .8 * h),
-            c /= F;
-        d += .5 * P * pow(.4 - c, 2);
-        NEAR(d, best[k], 1e-9, "the best control of %d Euler steps", steps[k]);
-        double bound = fd_control_value(&l, steps[k], &far.o, &far.y, &x0, a);
-        OK(bound < d && d < 5.9516 && bound > d - 2 * h * d,
-           "bound %.5f below %.5f, below the value", bound, d);
-    }
-
+    control_constant(&l, steps, a);
     /* the trap: from a random start control tilts the end given the start only, and the end's law
      * is not the posterior: e = .6, V = .5, Gamma = .3, s0 = 1, y = 1 */
     fd_linear o = scalar(&a, -log(.6), 2 * -log(.6) * .5 / (1 - .36), 1);
     seen w = { fd_obs_pick(&a, &o.noise->s, 1, (ptrdiff_t[]){ 0 }), 1 };
     fd_obs_noise(&a, &w.o, sqrt(.3));
     fd_real in[2] = { 0, 1 }, end[2];
-    fd_bridge_end(&o, 0, &w.o, &w.y, NULL, 0, 1, &in[0], &end[0], a), fd_bridge_end(&o, 0, &w.o,
-        &w.y, NULL, 0, 1, &in[1], &end[1], a);
+    for (int e = 0; e < 2; e++)
+        fd_bridge_end(&o, 0, &w.o, &w.y, NULL, 0, 1, &in[e], &end[e], a);
     double k = (double)end[1] - (double)end[0];
     NEAR((double)end[0], .625, TOL(1e-12, 1e-6), "controlled from a random start: mean");
     NEAR(k * k + .5 * .3 / .8, .238, 5e-4, "its variance, not the posterior's .222");
     NEAR((.36 + .5) / (.36 + .5 + .3), .741, 5e-4, "which has the mean .741");
 
-    double s0 = 1.2, s1 = .7, cov;
-    fd_schroedinger_cov(&l, &s0, &s1, &cov, a);
-    NEAR(cov, .2925806024, 1e-10, "Schroedinger covariance");
-    /* the half bridge: matching with Cov(X_0, X_T) = cov, the expected end is affine, and the
-     * equation with it in place of the end has the moments of the interpolation at all times */
-    for (int i = 0; i < 5; i++) {
-        double m0 = .3, m1 = -.5, t = .1 + .25 * i, d = 1e-4, mom[3][2], r = 1.7, q = .8, T = 1.3,
-            slope, shift, c = 0, v = 0, m = 0;
-        for (int e = 0; e < 3; e++) {
-            double at = t + (e - 1) * d, A0 = sinh(r * (T - at)) / sinh(r * T),
-                A1 = sinh(r * at) / sinh(r * T);
-            mom[e][0] = A0 * m0 + A1 * m1;
-            mom[e][1] = A0 * A0 * s0 * s0 + A1 * A1 * s1 * s1 + 2 * A0 * A1 * cov
-                + q * sinh(r * at) * sinh(r * (T - at)) / (r * sinh(r * T));
-            if (e == 1) c = A0 * cov + A1 * s1 * s1, m = mom[1][0], v = mom[1][1];
-        }
-        fd_real z[2] = { 0, 1 }, f[2];
-        for (int e = 0; e < 2; e++) f[e] = (fd_real)(m1 + c / v * ((double)z[e] - m)),
-            fd_bridge_drift(&l, t, 1, &z[e], &f[e], &f[e], a);
-        shift = (double)f[0], slope = (double)f[1] - (double)f[0];
-        NEAR(slope * m + shift, (mom[2][0] - mom[0][0]) / (2 * d), TOL(1e-6, 1e-4),
-             "bridge matching: the mean moves as it should, t = %g", t);
-        NEAR(2 * slope * v + q, (mom[2][1] - mom[0][1]) / (2 * d), TOL(1e-6, 1e-4),
-             "and the variance, t = %g", t);
-    }
+    control_matching(&l, a);
     OK(!st.code, "no error");
     test_free();
 }
@@ -460,6 +493,25 @@ static void errors(void)
 
 /* ---- Equations ------------------------------------------------------------------------------- */
 
+/* Girsanov: one step by the ratio of two Gaussians, mode by mode */
+static void girsanov_step(fd_arena a)
+{
+    enum { N = 8 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *q = fd_cov_matern(&a, &s, 1, .3, 1);
+    fd_real *d = fd_raw(&a, fd_real, N), *dW = fd_raw(&a, fd_real, N), u[N], v[N];
+    double z = .25, want = .25, h = .1;
+    for (int i = 0; i < N && dW; i++)
+        d[i] = (fd_real)sin(i + .3), dW[i] = (fd_real)(.3 * cos(2. * i));
+    fd_girsanov(q, h, 1, d, dW, &z, a);
+    fd_to_modes(&s, 1, d, u, a), fd_to_modes(&s, 1, dW, v, a);
+    for (int k = 0; k < N; k++) {
+        double w = (double)v[k], m = h * (double)u[k];
+        want += (w * w - (w - m) * (w - m)) / (2 * h * q->lam[k]);
+    }
+    NEAR(z, want, TOL(1e-11, 2e-4) * (1 + fabs(want)), "Girsanov's weight of a step");
+}
+
 static void semilinear(void)
 {
     fd_status st;
@@ -488,25 +540,12 @@ static void semilinear(void)
         last = err;
     }
 
-    /* Girsanov: one step by the ratio of two Gaussians, mode by mode; then a chain */
-    enum { N = 8, B = 4000, STEPS = 10 };
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_cov *q = fd_cov_matern(&a, &s, 1, .3, 1);
-    fd_real *d = fd_raw(&a, fd_real, N), *dW = fd_raw(&a, fd_real, N), u[N], v[N];
-    double z = .25, want = .25, h = .1;
-    for (int i = 0; i < N && dW; i++) d[i] = (fd_real)sin(i + .3),
-        dW[i] = (fd_real)(.3 * cos(2. * i));
-    fd_girsanov(q, h, 1, d, dW, &z, a);
-    fd_to_modes(&s, 1, d, u, a), fd_to_modes(&s, 1, dW, v, a);
-    for (int k = 0; k < N; k++) {
-        double w = (double)v[k], m = h * (double)u[k];
-        want += (w * w - (w - m) * (w - m)) / (2 * h * q->lam[k]);
-    }
-    NEAR(z, want, TOL(1e-11, 2e-4) * (1 + fabs(want)), "Girsanov's weight of a step");
+    girsanov_step(a);
+    enum { B = 4000, STEPS = 10 };                         /* then a chain */
     fd_arena own = test_arena(1 << 22, &st);
     fd_linear line = scalar(&own, 0, .8, 1);
-    fd_real *x = fd_new(&own, fd_real, B), *D = fd_raw(&own, fd_real, B), *w = fd_raw(&own, fd_real,
-        B);
+    fd_real *x = fd_new(&own, fd_real, B), *D = fd_raw(&own, fd_real, B);
+    fd_real *w = fd_raw(&own, fd_real, B);
     double *logz = fd_new(&own, double, B), sum = 0, second = 0, sq = 0, V = 0;
     /* X = W; P' has the drift -1.5 x */
     for (int k = 0; k < STEPS && logz; k++) {
@@ -574,61 +613,10 @@ static void kunita_div(const void *self, const double *x, double t, double *y)
         }
 }
 
-static void systems(void)
+/* Stratonovich: X = exp(.4 W) */
+static void stratonovich(fd_arena a)
 {
-    enum { CELLS = 16001 };
-    static double x[CELLS], next[CELLS], y[CELLS];
-    static const double dts[5] = { .1, .05, .02, .01, .005 }, at[2] = { .625, 1.448 };
-    static const double pull[2][5] = { { .363261714, .354576203, .348294091, .346054424,
-        .344910764 },
-                                       { -.441170097, -.432525217, -.425595539, -.422971276,
-                                           -.421598664 } };
-    static const double score[2] = { 2.299876284, -2.633692956 }, bent[2] = { 5.467216722,
-        -1.266222733 };
-    static const double sum[2] = { .343752268, -.42018541 }, s[2] = { 2.300036292, -2.63373314 };
-    fd_status st;
-    fd_arena a = test_arena(1 << 20, &st);
     fd_system gbm = { 1, 1, none_of, geometric, NULL, NULL };
-    for (int p = 0; p < 2; p++) {
-        /* E[target | x at t = 1] by quadrature */
-        for (int i = 0; i < 5; i++) {
-            double dt = dts[i], mass = 0, m[4] = { 0, 0, 0, 0 }, var = .16 * (1 - dt);
-            for (int k = 0; k < CELLS; k++) x[k] = at[p] * (.2 + 3. * k / (CELLS - 1)),
-                next[k] = at[p];
-            for (int kind = FD_REVERSAL_SCORE; kind <= FD_REVERSAL_PULL; kind++) {
-                fd_system_target(&gbm, kind, 1 - dt, dt, CELLS, x, next, y, a);
-                for (int k = 0; k < CELLS; k++) {
-                    double S = .16 * x[k] * x[k];
-                    double w = exp(-pow(log(x[k]) + .5 * var, 2) / (2 * var)) / x[k]
-                             * exp(-pow(at[p] - x[k], 2) / (2 * S * dt)) / x[k];
-                    if (kind == FD_REVERSAL_PULL) m[0] += w * y[k], mass += w;
-                    else m[1] += w * y[k], m[2] += w * S * y[k], m[3] += w * S;
-                }
-            }
-            NEAR(m[0] / mass, pull[p][i], dt > .02 ? 1e-6 : 5e-8,
-                 "regression of the pull, x = %g, dt = %g", at[p],
-                 dt);
-            if (dt != .01) continue;
-            NEAR(m[1] / mass, score[p], 2e-7, "of the score");
-            NEAR(m[2] / m[3], bent[p], 2e-7,
-                 "of the score with a weight that knows where it came from: wrong");
-        }
-        double got[2];
-        fd_system_reverse(&gbm, FD_REVERSAL_SCORE, 1, &at[p], &s[p], &got[0], a);
-        fd_system_reverse(&gbm, FD_REVERSAL_PULL, 1, &at[p], &sum[p], &got[1], a);
-        NEAR(got[0], sum[p], 2e-9, "the reversed drift has the divergence, x = %g", at[p]);
-        NEAR(got[1], sum[p], 1e-15, "and the pull has it in itself");
-    }
-
-    fd_system shapes = { 2 * MARKS, 2 * CENTRES, still, kunita, NULL, NULL };
-    double mark[2 * MARKS] = { .2, .3, .9, .4, .5, .8 }, div[2 * MARKS], want[2 * MARKS];
-    fd_system_div(&shapes, 0, mark, div, a);
-    shapes.div = kunita_div;
-    fd_system_div(&shapes, 0, mark, want, a);
-    for (int i = 0; i < 2 * MARKS; i++) NEAR(div[i], want[i], 1e-9,
-                                             "divergence of landmarks' noise, %d", i);
-
-    /* Stratonovich: X = exp(.4 W) */
     double last[2] = { 0, 0 };
     for (int n = 8; n <= 32; n *= 2) {
         enum { PATHS = 500 };
@@ -659,6 +647,61 @@ static void systems(void)
         }
         last[0] = err[0], last[1] = err[1];
     }
+}
+
+static void systems(void)
+{
+    enum { CELLS = 16001 };
+    static double x[CELLS], next[CELLS], y[CELLS];
+    static const double dts[5] = { .1, .05, .02, .01, .005 }, at[2] = { .625, 1.448 };
+    static const double pull[2][5] = {
+        { .363261714, .354576203, .348294091, .346054424, .344910764 },
+        { -.441170097, -.432525217, -.425595539, -.422971276, -.421598664 } };
+    static const double score[2] = { 2.299876284, -2.633692956 };
+    static const double bent[2] = { 5.467216722, -1.266222733 };
+    static const double sum[2] = { .343752268, -.42018541 }, s[2] = { 2.300036292, -2.63373314 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_system gbm = { 1, 1, none_of, geometric, NULL, NULL };
+    for (int p = 0; p < 2; p++) {
+        /* E[target | x at t = 1] by quadrature */
+        for (int i = 0; i < 5; i++) {
+            double dt = dts[i], mass = 0, m[4] = { 0, 0, 0, 0 }, var = .16 * (1 - dt);
+            for (int k = 0; k < CELLS; k++)
+                x[k] = at[p] * (.2 + 3. * k / (CELLS - 1)), next[k] = at[p];
+            for (int kind = FD_REVERSAL_SCORE; kind <= FD_REVERSAL_PULL; kind++) {
+                fd_system_target(&gbm, kind, 1 - dt, dt, CELLS, x, next, y, a);
+                for (int k = 0; k < CELLS; k++) {
+                    double S = .16 * x[k] * x[k];
+                    double w = exp(-pow(log(x[k]) + .5 * var, 2) / (2 * var)) / x[k]
+                             * exp(-pow(at[p] - x[k], 2) / (2 * S * dt)) / x[k];
+                    if (kind == FD_REVERSAL_PULL) m[0] += w * y[k], mass += w;
+                    else m[1] += w * y[k], m[2] += w * S * y[k], m[3] += w * S;
+                }
+            }
+            NEAR(m[0] / mass, pull[p][i], dt > .02 ? 1e-6 : 5e-8,
+                 "regression of the pull, x = %g, dt = %g", at[p], dt);
+            if (dt != .01) continue;
+            NEAR(m[1] / mass, score[p], 2e-7, "of the score");
+            NEAR(m[2] / m[3], bent[p], 2e-7,
+                 "of the score with a weight that knows where it came from: wrong");
+        }
+        double got[2];
+        fd_system_reverse(&gbm, FD_REVERSAL_SCORE, 1, &at[p], &s[p], &got[0], a);
+        fd_system_reverse(&gbm, FD_REVERSAL_PULL, 1, &at[p], &sum[p], &got[1], a);
+        NEAR(got[0], sum[p], 2e-9, "the reversed drift has the divergence, x = %g", at[p]);
+        NEAR(got[1], sum[p], 1e-15, "and the pull has it in itself");
+    }
+
+    fd_system shapes = { 2 * MARKS, 2 * CENTRES, still, kunita, NULL, NULL };
+    double mark[2 * MARKS] = { .2, .3, .9, .4, .5, .8 }, div[2 * MARKS], want[2 * MARKS];
+    fd_system_div(&shapes, 0, mark, div, a);
+    shapes.div = kunita_div;
+    fd_system_div(&shapes, 0, mark, want, a);
+    for (int i = 0; i < 2 * MARKS; i++)
+        NEAR(div[i], want[i], 1e-9, "divergence of landmarks' noise, %d", i);
+
+    stratonovich(a);
     OK(!st.code, "no error");
     double zero = 0;
     fd_system_target(&gbm, FD_REVERSAL_SCORE, 0, .1, 1, &zero, &zero, y, a);

@@ -101,6 +101,38 @@ static double waves2(const fd_space *s, ptrdiff_t k)
 
 static double fdp_b(double k2) { return 1 / (k2 + .3) + pow((k2 + 2) / (33. * 33), .25); }
 
+/* A table of b: bad ones; on a dense space it goes by index, not by mu. */
+static void check_fdp_table(fd_arena a)
+{
+    double bad[2] = { 1, -1 }, two[2] = { 1, 1 };
+    fd_space s2 = fd_grid(&a, 1, (int[]){ 2 }, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *c2 = fd_cov_table(&a, &s2, two);
+    fd_process p = fd_fdp(&a, c2, .1, 5, bad);
+    char text[200];
+    fd_explain(a.st, text, sizeof text);
+    OK(!p.noise && !strcmp(text, "fd_fdp: b is negative or not finite: mode: 1"),
+       "explained as '%s'", text);
+    a.st->code = 0;
+    p = fd_fdp(&a, c2, -1, .5, two);
+    OK(a.st->code == FD_EARG && !p.noise, "negative rates");
+    a.st->code = 0;
+    OK(!fd_fdp_noise(&a, &s2, 0, 0) && a.st->code == FD_EARG, "no energy");
+    a.st->code = 0;
+    fd_real basis[4] = { 1, 0, 0, 1 },
+        weight[2] = { 1, 1 };    /* a dense space: by index, not by mu */
+    fd_space d = fd_dense(NULL, 2, 2, basis, weight, 1);
+    fd_cov *cd = fd_cov_table(&a, &d, two);
+    double b[2] = { .5, 2 }, t = .4;
+    p = fd_fdp(&a, cd, .1, 5, b);
+    fd_real x0[2] = { 1, 1 }, xt[2], eps[2];
+    fd_perturb(&p, fd_seed(1), 0, 1, x0, &t, xt, eps, a);
+    for (int k = 0; k < 2; k++) {
+        fd_coef f = fd_law(&p, t, k);
+        NEAR(xt[k], f.m + sqrt(f.v) * eps[k], 10 * EPS, "dense, mode %d", k);
+        NEAR(log(f.m) / b[k], log(fd_law(&p, t, 0).m) / b[0], 1e-12, "dense m");
+    }
+}
+
 static void check_fdp(void)
 {
     fd_status st;
@@ -151,34 +183,28 @@ static void check_fdp(void)
         NEAR(sum, pix[i].var, 4e-3 * pix[i].var, "stationary variance, N = %d", n);
     }
     OK(!st.code, "status");
-    double bad[2] = { 1, -1 }, two[2] = { 1, 1 };
-    fd_space s2 = fd_grid(&a, 1, (int[]){ 2 }, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_cov *c2 = fd_cov_table(&a, &s2, two);
-    fd_process p = fd_fdp(&a, c2, .1, 5, bad);
-    char text[200];
-    fd_explain(&st, text, sizeof text);
-    OK(!p.noise && !strcmp(text, "fd_fdp: b is negative or not finite: mode: 1"),
-       "explained as '%s'", text);
-    st.code = 0;
-    p = fd_fdp(&a, c2, -1, .5, two);
-    OK(st.code == FD_EARG && !p.noise, "negative rates");
-    st.code = 0;
-    OK(!fd_fdp_noise(&a, &s2, 0, 0) && st.code == FD_EARG, "no energy");
-    st.code = 0;
-    fd_real basis[4] = { 1, 0, 0, 1 },
-        weight[2] = { 1, 1 };    /* a dense space: by index, not by mu */
-    fd_space d = fd_dense(NULL, 2, 2, basis, weight, 1);
-    fd_cov *cd = fd_cov_table(&a, &d, two);
-    double b[2] = { .5, 2 }, t = .4;
-    p = fd_fdp(&a, cd, .1, 5, b);
-    fd_real x0[2] = { 1, 1 }, xt[2], eps[2];
-    fd_perturb(&p, fd_seed(1), 0, 1, x0, &t, xt, eps, a);
-    for (int k = 0; k < 2; k++) {
-        fd_coef f = fd_law(&p, t, k);
-        NEAR(xt[k], f.m + sqrt(f.v) * eps[k], 10 * EPS, "dense, mode %d", k);
-        NEAR(log(f.m) / b[k], log(fd_law(&p, t, 0).m) / b[0], 1e-12, "dense m");
-    }
+    check_fdp_table(a);
     OK(!st.code, "status");
+}
+
+/* The ratio of the ladder's levels; the levels by fd_times; each of them is drawn. */
+static void check_ladder(const fd_cov *noise, fd_arena a)
+{
+    fd_process ladder = fd_ladder(noise, .01, 30, 500);
+    double t[500];
+    fd_times(&ladder, FD_UNIFORM, 0, 499, t, a.st);
+    for (int i = 0; i < 499; i += 83)
+        NEAR(fd_law(&ladder, t[i + 1], 0).v / fd_law(&ladder, t[i], 0).v, .98408, 5e-6,
+             "ratio of levels");
+    NEAR(fd_law(&ladder, t[0], 0).v, 30, 1e-12, "highest level");
+    NEAR(fd_law(&ladder, t[499], 0).v, .01, 1e-15, "lowest level");
+    int count[4] = { 0 };
+    fd_process l4 = fd_ladder(noise, .01, 1, 4);
+    double u[4000];
+    fd_draw_times(&l4, FD_T_UNIFORM, NULL, fd_seed(7), 0, 4000, u, a.st);
+    for (int i = 0; i < 4000; i++)
+        if (u[i] == floor(u[i]) && u[i] >= 1 && u[i] <= 4) count[(int)u[i] - 1]++;
+    for (int i = 0; i < 4; i++) NEAR(count[i], 1000, 140, "level %d is drawn", i + 1);
 }
 
 static void check_heat_blur(void)
@@ -216,22 +242,7 @@ static void check_heat_blur(void)
     fd_process plain = fd_heat(noise, 0, 1, NULL, NULL, 2);
     NEAR(fd_law(&plain, .7, 0).v, .7, 1e-15, "A = 0: Brownian motion");
     NEAR(fd_law(&plain, 1e-3, 3).m, exp(-9e-3 * PI * PI), 1e-13, "th = t");
-    /* ladder: the ratio of levels; the levels by fd_times */
-    fd_process ladder = fd_ladder(noise, .01, 30, 500);
-    double t[500];
-    fd_times(&ladder, FD_UNIFORM, 0, 499, t, &st);
-    for (int i = 0; i < 499; i += 83)
-        NEAR(fd_law(&ladder, t[i + 1], 0).v / fd_law(&ladder, t[i], 0).v, .98408, 5e-6,
-             "ratio of levels");
-    NEAR(fd_law(&ladder, t[0], 0).v, 30, 1e-12, "highest level");
-    NEAR(fd_law(&ladder, t[499], 0).v, .01, 1e-15, "lowest level");
-    int count[4] = { 0 };
-    fd_process l4 = fd_ladder(noise, .01, 1, 4);
-    double u[4000];
-    fd_draw_times(&l4, FD_T_UNIFORM, NULL, fd_seed(7), 0, 4000, u, &st);
-    for (int i = 0; i < 4000; i++) if (u[i] == floor(u[i]) && u[i] >= 1
-                                       && u[i] <= 4) count[(int)u[i] - 1]++;
-    for (int i = 0; i < 4; i++) NEAR(count[i], 1000, 140, "level %d is drawn", i + 1);
+    check_ladder(noise, a);
     /* FFM's path: A = cos((1 - r + .08)/2.16 pi), ends off data */
     fd_process fv = fd_flow_vp(noise, .08);
     for (int i = 0; i < 5; i++) {
@@ -279,6 +290,36 @@ static gauss push(const fd_sampler *how, int correct, double t, double s, gauss 
     return (gauss){ A * w.M + b, A * A * w.V + (noise ? n * n * how->p->noise->lam[0] : 0) };
 }
 
+/* The three starts, from the same draws. */
+static void check_starts(const fd_cov *n3, const fd_cov *d3, const fd_cov *c0, fd_arena a)
+{
+    double t[3];
+    a.st->code = 0;
+    fd_process vp = fd_vp(n3, .1, 2);
+    fd_real m6[6], x0[12], xi[12];
+    fd_normal(fd_seed(5), 6, m6);
+    fd_times(&vp, FD_UNIFORM, 0, 2, t, a.st);
+    fd_sampler how = { .p = &vp, .t = t, .steps = 2, .mean = m6, .cov = d3 };
+    how.model = fd_oracle_gauss(&a, &vp, m6, d3);
+    fd_cov_draw(n3, fd_seed(9), 4, 2, xi, a);
+    fd_cov_draw(d3, fd_stream(fd_seed(9), 'm', 0), 4, 2, x0, a);
+    fd_coef T = fd_law(&vp, 1, 0);
+    for (how.start = FD_START_NOISE; how.start <= FD_START_MATCHED; how.start++) {
+        fd_run *run = fd_begin(&a, &how, fd_seed(9), 4, 2);
+        double worst = 0;
+        for (int i = 0; i < 12 && run; i++) {
+            double want = how.start == FD_START_UNIT ? xi[i] : sqrt(T.v) * xi[i];
+            if (how.start == FD_START_MATCHED) want += T.m * ((double)m6[i % 6] + x0[i]);
+            worst = maxf(worst, fabs(run->x[i] - want));
+        }
+        NEAR(worst, 0, 10 * EPS, "start %d", how.start);
+    }
+    OK(!a.st->code, "status");
+    OK(!fd_begin(&a, &how, fd_seed(9), 4, 2) && a.st->code == FD_EARG, "no such start");
+    how.start = FD_START_MATCHED, how.cov = c0, a.st->code = 0;
+    OK(!fd_begin(&a, &how, fd_seed(9), 4, 2) && a.st->code == FD_ESHAPE, "other points");
+}
+
 static void check_terminal(void)
 {
     fd_status st;
@@ -322,32 +363,7 @@ static void check_terminal(void)
     OK(g.m == 1 && !st.code, "driftless keeps the mean");
     fd_terminal(&p, NULL, d3, a);
     OK(st.code == FD_ESHAPE, "other modes");
-
-    /* the three starts, from the same draws */
-    st.code = 0;
-    fd_process vp = fd_vp(n3, .1, 2);
-    fd_real m6[6], x0[12], xi[12];
-    fd_normal(fd_seed(5), 6, m6);
-    fd_times(&vp, FD_UNIFORM, 0, 2, t, &st);
-    how = (fd_sampler){ .p = &vp, .t = t, .steps = 2, .mean = m6, .cov = d3 };
-    how.model = fd_oracle_gauss(&a, &vp, m6, d3);
-    fd_cov_draw(n3, fd_seed(9), 4, 2, xi, a);
-    fd_cov_draw(d3, fd_stream(fd_seed(9), 'm', 0), 4, 2, x0, a);
-    T = fd_law(&vp, 1, 0);
-    for (how.start = FD_START_NOISE; how.start <= FD_START_MATCHED; how.start++) {
-        fd_run *run = fd_begin(&a, &how, fd_seed(9), 4, 2);
-        double worst = 0;
-        for (int i = 0; i < 12 && run; i++) {
-            double want = how.start == FD_START_UNIT ? xi[i] : sqrt(T.v) * xi[i];
-            if (how.start == FD_START_MATCHED) want += T.m * ((double)m6[i % 6] + x0[i]);
-            worst = maxf(worst, fabs(run->x[i] - want));
-        }
-        NEAR(worst, 0, 10 * EPS, "start %d", how.start);
-    }
-    OK(!st.code, "status");
-    OK(!fd_begin(&a, &how, fd_seed(9), 4, 2) && st.code == FD_EARG, "no such start");
-    how.start = FD_START_MATCHED, how.cov = c0, st.code = 0;
-    OK(!fd_begin(&a, &how, fd_seed(9), 4, 2) && st.code == FD_ESHAPE, "other points");
+    check_starts(n3, d3, c0, a);
 }
 
 /* chains of any schedule: the law that they make of N(1.3, .25) from N(0, .7), computed
@@ -554,13 +570,67 @@ static void check_resolution(void)
     OK(!st.code, "status");
 }
 
-/* mixtures: odds over samples of an exact sampler; equal covariances; a data set is sampled from
- * itself */
+/* The continuity equation of flow matching, dp/dr + d(p u)/dx = 0, for a mixture of two, by
+ * differences of the density. */
+static void check_continuity(const fd_cov *one, const double *w, const fd_real *mu,
+                             const fd_cov *const c[2], fd_arena a)
+{
+    fd_process fl = fd_flow(one, .05);
+    fd_model ex = fd_oracle_mix(&a, &fl, 2, w, mu, c);
+    for (int i = 0; i < 6 && EPS < 1e-10; i++) {
+        double at = .15 + .13 * i, X = -2 + .7 * i, h = 1e-3, pu[5], pt[5];
+        for (int k = 0; k < 10; k++) {                      /* five points in x, five in t */
+            double tk = k < 5 ? at : at + h * (k - 7), v = 0;
+            fd_real xk = (fd_real)(k < 5 ? X + h * (k - 2) : X), got;
+            fd_coef f = fd_law(&fl, tk, 0);
+            for (int j = 0; j < 2; j++) {
+                double V = f.m * f.m * c[j]->lam[0] + f.v, d = xk - f.m * mu[j];
+                v += w[j] * exp(-.5 * d * d / V) / sqrt(2 * PI * V);
+            }
+            fd_predict(&ex, FD_VELOCITY, &fl, 1, &xk, &tk, &got, a);
+            if (k < 5) pu[k] = v * got;
+            else pt[k - 5] = v;
+        }
+        double dx = (pu[0] - 8 * pu[1] + 8 * pu[3] - pu[4]) / (12 * h);
+        double dt = (pt[0] - 8 * pt[1] + 8 * pt[3] - pt[4]) / (12 * h);
+        NEAR(dx, dt, 1e-9, "continuity equation at %g, t = %g", X, at);           /* r = 1 - t */
+    }
+}
+
+/* A data set is sampled from itself. */
+static void check_data_set(fd_arena a)
+{
+    enum { N = 5, P = 7 };
+    double t[101];
+    fd_space s = fd_grid(&a, 1, (int[]){ P }, NULL, NULL, 1);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .2, 1.5);
+    fd_process p = fd_vp(noise, .1, 20);
+    fd_real data[N * P], y[64 * P];
+    int hit[N] = { 0 };
+    fd_normal(fd_seed(191), N * P, data);
+    fd_sampler how = { .p = &p, .t = t, .steps = 100, .scheme = FD_ANCESTRAL, .denoise = 1 };
+    how.model = fd_oracle_data(&a, &p, N, data);
+    fd_times(&p, FD_LOGSNR, 0, 100, t, a.st);
+    fd_sample(&how, fd_seed(192), 0, 64, y, a);
+    for (int i = 0; i < 64; i++) {
+        double best = 9;
+        int at = 0;
+        for (int j = 0; j < N; j++) {
+            double d = test_maxdiff(P, y + i * P, data + j * P);
+            if (d < best) best = d, at = j;
+        }
+        hit[at]++;
+        NEAR(best, 0, TOL(1e-9, 1e-4), "a sample is a function of the data set");
+    }
+    for (int j = 0; j < N; j++) OK(hit[j] > 2 && hit[j] < 30, "function %d: %d of 64", j, hit[j]);
+}
+
+/* mixtures: odds over samples of an exact sampler; equal covariances */
 static void check_mixtures(void)
 {
     fd_status st;
     fd_arena a = test_arena(4 << 20, &st);
-    enum { B = 400, N = 5, P = 7 };
+    enum { B = 400 };
     fd_cov *one = single(&a, 1);
     fd_process vp = fd_vp(one, .1, 20);
     const fd_cov *c[2] = { single_on(&a, one, .1), single_on(&a, one, .2) };
@@ -594,28 +664,7 @@ static void check_mixtures(void)
     }
     NEAR(W, .3, 1e-3, "mean odds over samples");
     NEAR(neg, .308885336, 1. / B, "P(X < 0) at tmin");
-    /* the continuity equation of flow matching, dp/dr + d(p u)/dx = 0, by differences of the
-     * density */
-    fd_process fl = fd_flow(one, .05);
-    fd_model ex = fd_oracle_mix(&a, &fl, 2, w, mu, c);
-    for (int i = 0; i < 6 && EPS < 1e-10; i++) {
-        double at = .15 + .13 * i, X = -2 + .7 * i, h = 1e-3, pu[5], pt[5];
-        for (int k = 0; k < 10; k++) {                      /* five points in x, five in t */
-            double tk = k < 5 ? at : at + h * (k - 7), v = 0;
-            fd_real xk = (fd_real)(k < 5 ? X + h * (k - 2) : X), got;
-            fd_coef f = fd_law(&fl, tk, 0);
-            for (int j = 0; j < 2; j++) {
-                double V = f.m * f.m * c[j]->lam[0] + f.v, d = xk - f.m * mu[j];
-                v += w[j] * exp(-.5 * d * d / V) / sqrt(2 * PI * V);
-            }
-            fd_predict(&ex, FD_VELOCITY, &fl, 1, &xk, &tk, &got, a);
-            if (k < 5) pu[k] = v * got;
-            else pt[k - 5] = v;
-        }
-        double dx = (pu[0] - 8 * pu[1] + 8 * pu[3] - pu[4]) / (12 * h);
-        double dt = (pt[0] - 8 * pt[1] + 8 * pt[3] - pt[4]) / (12 * h);
-        NEAR(dx, dt, 1e-9, "continuity equation at %g, t = %g", X, at);           /* r = 1 - t */
-    }
+    check_continuity(one, w, mu, c, a);
     /* c = lam: P = lam, S = sum W_i (m mu_i - x)/lam */
     fd_model eq = fd_oracle_mix(&a, &vp, 2, w, mu, same);
     for (int k = 0; k < 3; k++) {
@@ -627,28 +676,44 @@ static void check_mixtures(void)
         fd_predict(&eq, FD_SCORE, &vp, 1, &X, &tt, &got, a);
         NEAR(got, want, TOL(1e-12, 1e-5), "score of a mixture with c = lam");
     }
-    fd_space s = fd_grid(&a, 1, (int[]){ P }, NULL, NULL, 1);
-    fd_cov *noise = fd_cov_matern(&a, &s, 1, .2, 1.5);
-    fd_process p = fd_vp(noise, .1, 20);
-    fd_real data[N * P], y[64 * P];
-    int hit[N] = { 0 };
-    fd_normal(fd_seed(191), N * P, data);
-    how = (fd_sampler){ .p = &p, .t = t, .steps = 100, .scheme = FD_ANCESTRAL, .denoise = 1 };
-    how.model = fd_oracle_data(&a, &p, N, data);
-    fd_times(&p, FD_LOGSNR, 0, 100, t, &st);
-    fd_sample(&how, fd_seed(192), 0, 64, y, a);
-    for (int i = 0; i < 64; i++) {
-        double best = 9;
-        int at = 0;
-        for (int j = 0; j < N; j++) {
-            double d = test_maxdiff(P, y + i * P, data + j * P);
-            if (d < best) best = d, at = j;
-        }
-        hit[at]++;
-        NEAR(best, 0, TOL(1e-9, 1e-4), "a sample is a function of the data set");
-    }
-    for (int j = 0; j < N; j++) OK(hit[j] > 2 && hit[j] < 30, "function %d: %d of 64", j, hit[j]);
+    check_data_set(a);
     OK(!st.code, "status");
+}
+
+/* b by hand: of the physical mode; unknown ones matter where there is noise. */
+static void check_own_b(int row, const fd_space *s, const fd_space *g, const fd_cov *noise,
+                        fd_arena a)
+{
+    double *b = fd_new(&a, double, s->modes);
+    fd_cov *table = fd_cov_table(&a, s, noise->lam);
+    for (ptrdiff_t k = 0; k < s->modes; k++) b[k] = .2 + .1 * (double)k;
+    fd_process q = fd_fdp(&a, table, .1, 5, b);
+    fd_process r = fd_process_on(&a, &q, g), back = r.law ? fd_process_on(&a, &r, s) : r;
+    int seen = 0;
+    for (ptrdiff_t k = 0; k < s->modes && back.law; k++) {
+        if (!(back.noise->lam[k] > 0)) continue;
+        fd_coef x = fd_law(&q, .41, k), y = fd_law(&back, .41, k);
+        OK(x.m == y.m && x.v == y.v && x.dv == y.dv, "row %d, mode %d: there and back", row,
+           (int)k);
+        seen++;
+    }
+    for (ptrdiff_t k = 0; k < g->modes && r.law; k++) {
+        int x[3], y[3];
+        fd_mode(g, k, x);
+        for (ptrdiff_t l = 0; l < s->modes; l++) {
+            if (fd_mode(s, l, y) || x[0] != y[0] || (s->nd > 1 && x[1] != y[1])) continue;
+            if (r.noise->lam[k] > 0)
+                OK(fd_law(&r, .3, k).m == fd_law(&q, .3, l).m, "row %d: b of mode %d", row, (int)k);
+        }
+    }
+    OK(!a.st->code && seen > 2, "status, %d modes", seen);
+    q = fd_fdp(&a, noise, .1, 5, b);
+    r = fd_process_on(&a, &q, g);
+    int more = 0;
+    for (int l = 0; l < s->nd; l++) more |= g->n[l] > s->n[l];
+    OK(more ? a.st->code == FD_EARG && !r.law : !a.st->code && r.law,
+       "row %d: modes that b does not say", row);
+    a.st->code = 0;
 }
 
 /* A process made on one grid and carried to another has the law of one made there. */
@@ -690,47 +755,47 @@ static void check_process_on(void)
             }
             NEAR(worst, 0, 1e-13, "row %d, %s: the law on another grid", (int)i, new_name[j]);
         }
-        /* b by hand: of the physical mode; unknown ones matter where there is noise */
-        double *b = fd_new(&a, double, s.modes);
-        fd_cov *table = fd_cov_table(&a, &s, noise->lam);
-        for (ptrdiff_t k = 0; k < s.modes; k++) b[k] = .2 + .1 * (double)k;
-        fd_process q = fd_fdp(&a, table, .1, 5, b);
-        fd_process r = fd_process_on(&a, &q, &g), back = r.law ? fd_process_on(&a, &r, &s) : r;
-        int seen = 0;
-        for (ptrdiff_t k = 0; k < s.modes && back.law; k++) {
-            if (!(back.noise->lam[k] > 0)) continue;
-            fd_coef x = fd_law(&q, .41, k), y = fd_law(&back, .41, k);
-            OK(x.m == y.m && x.v == y.v && x.dv == y.dv, "row %d, mode %d: there and back", (int)i,
-               (int)k);
-            seen++;
-        }
-        for (ptrdiff_t k = 0; k < g.modes && r.law; k++) {
-            int x[3], y[3];
-            fd_mode(&g, k, x);
-            for (ptrdiff_t l = 0; l < s.modes; l++) {
-                if (fd_mode(&s, l, y) || x[0] != y[0] || (row[i].nd > 1 && x[1] != y[1])) continue;
-                if (r.noise->lam[k] > 0)
-                    OK(fd_law(&r, .3, k).m == fd_law(&q, .3, l).m, "row %d: b of mode %d", (int)i,
-                       (int)k);
-            }
-        }
-        OK(!st.code && seen > 2, "status, %d modes", seen);
-        q = fd_fdp(&a, noise, .1, 5, b);
-        r = fd_process_on(&a, &q, &g);
-        int more = 0;
-        for (int l = 0; l < row[i].nd; l++) more |= row[i].to[l] > row[i].from[l];
-        OK(more ? st.code == FD_EARG && !r.law : !st.code && r.law,
-           "row %d: modes that b does not say", (int)i);
-        st.code = 0;
+        check_own_b((int)i, &s, &g, noise, a);
         fd_process own = p[0];
         own.modal = 2;
-        r = fd_process_on(&a, &own, &g);
+        fd_process r = fd_process_on(&a, &own, &g);
         OK(st.code == FD_EARG && !r.law, "a law by number");
         st.code = 0;
         fd_space other = fd_grid(&a, row[i].nd, row[i].to, (double[]){ 2, 2 }, row[i].bc, 1);
         r = fd_process_on(&a, &p[0], &other);
         OK(st.code == FD_ESHAPE && !r.law, "another domain: code %d", st.code);
         st.code = 0;
+    }
+}
+
+/* Ratio of the steps from n to 2n to 4n points: 2^p for a sum of k^(p - 1). */
+static void check_growth(fd_arena all)
+{
+    static const struct { double noise, data, trace, member, feldman; } rows[] = {
+        { .5, 1.5, .5, .5, .125 },              /* smoother data: k^-2, and k^-4 */
+        { 1.5, .5, .125, 8, 32 },               /* rougher data: k^2, k^4 */
+        { 1.5, 1.5, .125, 2, 2 },               /* equally smooth: 1 each, so singular */
+        { 0, 1.5, 2, .125, .0078125 },          /* white noise has no trace: 1; k^-4, k^-8 */
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        fd_conditions q[3];
+        for (int i = 0; i < 3; i++) {
+            fd_arena a = all;
+            int n = 64 << i;
+            fd_space z = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+            fd_cov *noise = rows[r].noise > 0 ? fd_cov_matern(&a, &z, 1, .2, rows[r].noise)
+                : fd_cov_white(&a, &z, 1, 0);
+            fd_process p = fd_vp(noise, .1, 20);
+            q[i] = fd_conditions_at(&p, NULL, fd_cov_matern(&a, &z, 1, .3, rows[r].data), .1, a);
+        }
+        double up[3] = { q[1].trace - q[0].trace, q[1].member - q[0].member, q[1].feldman
+                         - q[0].feldman };
+        double on[3] = { q[2].trace - q[1].trace, q[2].member - q[1].member, q[2].feldman
+                         - q[1].feldman };
+        const double want[3] = { rows[r].trace, rows[r].member, rows[r].feldman };
+        for (int i = 0; i < 3; i++)
+            NEAR(on[i] / up[i], want[i], .08 * want[i], "noise %g, data %g: sum %d", rows[r].noise,
+                 rows[r].data, i);
     }
 }
 
@@ -778,36 +843,7 @@ static void check_conditions(void)
     fd_conditions g = fd_conditions_at(&few, mean, c0, t, a);
     OK(g.bare > 0 && isinf(g.feldman) && isinf(g.member) && isfinite(g.trace) && isfinite(g.mean),
        "data beyond the noise: %g", g.bare);
-    /* ratio of the steps from n to 2n to 4n points: 2^p for a sum of k^(p - 1) */
-    static const struct { double noise, data, trace, member, feldman; } rows[] = {
-        /* smoother data: k^-2, and k^-4 */
-        { .5, 1.5, .5, .5, .125 },
-        { 1.5, .5, .125, 8, 32 },                                    /* rougher data: k^2, k^4 */
-        /* equally smooth: 1 each, so singular */
-        { 1.5, 1.5, .125, 2, 2 },
-        /* white noise has no trace: 1; k^-4, k^-8 */
-        { 0, 1.5, 2, .125, .0078125 },
-    };
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-        fd_conditions q[3];
-        for (int i = 0; i < 3; i++) {
-            a = all;
-            int n = 64 << i;
-            fd_space z = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
-            fd_cov *noise = rows[r].noise > 0 ? fd_cov_matern(&a, &z, 1, .2, rows[r].noise)
-                : fd_cov_white(&a, &z, 1, 0);
-            fd_process p = fd_vp(noise, .1, 20);
-            q[i] = fd_conditions_at(&p, NULL, fd_cov_matern(&a, &z, 1, .3, rows[r].data), .1, a);
-        }
-        double up[3] = { q[1].trace - q[0].trace, q[1].member - q[0].member, q[1].feldman
-                         - q[0].feldman };
-        double on[3] = { q[2].trace - q[1].trace, q[2].member - q[1].member, q[2].feldman
-                         - q[1].feldman };
-        const double want[3] = { rows[r].trace, rows[r].member, rows[r].feldman };
-        for (int i = 0; i < 3; i++)
-            NEAR(on[i] / up[i], want[i], .08 * want[i], "noise %g, data %g: sum %d", rows[r].noise,
-                 rows[r].data, i);
-    }
+    check_growth(all);
     a = all;
     int n = 64;
     fd_space z = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
@@ -925,6 +961,42 @@ static void check_kinds(void)
     st.code = 0;
 }
 
+/* The weight of a mode: as in the tables of fd.h. */
+static double weight_of(int norm, int kind, fd_coef c, double lam, double mu)
+{
+    double q = q_of(c), sd = sqrt(c.v);
+    double d = kind == FD_X0 ? 1 : kind == FD_NOISE ? c.m / sd
+             : kind == FD_V ? (c.m * c.m + c.v) / sd
+             : kind == FD_VELOCITY ? c.dm - .5 * c.m * c.dv / c.v : c.m / c.v;
+    double w = norm == FD_NORM_CM ? 1 / lam
+             : norm == FD_NORM_STATIONARY ? -2 * c.dm / c.m / q / lam
+             : norm == FD_NORM_SOBOLEV ? pow(1 + mu, 1.5)
+             : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam) / (d * d) : 1;
+    if (kind > FD_VELOCITY) w *= pow(lam, kind - FD_VELOCITY);
+    if (lam > 0) return w;
+    return kind <= FD_VELOCITY && (norm == FD_NORM_H || norm == FD_NORM_SOBOLEV) ? w : 0;
+}
+
+/* What has no weight. */
+static void check_norms_wrong(const fd_process *p, ptrdiff_t n, const fd_real *x, fd_real *y,
+                              fd_arena a)
+{
+    fd_loss_weigh(p, 9, 0, FD_X0, 1, (double[]){ .3 }, y, a);
+    OK(a.st->code == FD_EARG, "no such norm");
+    a.st->code = 0;
+    OK(!fd_loss_norm(&a, p, FD_NORM_H, 0, 9, .3) && a.st->code == FD_EARG, "no such kind");
+    a.st->code = 0;
+    memcpy(y, x, (size_t)n * sizeof *y);
+    fd_loss_weigh(p, FD_NORM_LIKELIHOOD, 0, FD_X0, 1, (double[]){ 1 }, y, a);
+    OK(a.st->code == FD_EARG && !memcmp(x, y, (size_t)n * sizeof *y),
+       "m = 0: no likelihood weight");
+    char text[200];
+    fd_explain(a.st, text, sizeof text);
+    OK(!strcmp(text, "fd_loss_weigh: no such weight at this t: m, v or q is 0"),
+       "explained as '%s'", text);
+    a.st->code = 0;
+}
+
 static void check_norms(void)
 {
     fd_status st;
@@ -958,18 +1030,7 @@ static void check_norms(void)
                 for (ptrdiff_t j = 0; j < B * n; j++) {
                     ptrdiff_t k = j % M;
                     fd_coef c = fd_law(&p[i], t[j / n], k);
-                    double lam = noise->lam[k], q = q_of(c), sd = sqrt(c.v), d;
-                    d = kind == FD_X0 ? 1 : kind == FD_NOISE ? c.m / sd : kind == FD_V
-                        ? (c.m * c.m + c.v) / sd
-                      : kind == FD_VELOCITY ? c.dm - .5 * c.m * c.dv / c.v : c.m / c.v;
-                    double w = norm == FD_NORM_CM ? 1 / lam : norm == FD_NORM_STATIONARY ? -2 * c.dm
-                        / c.m / q / lam
-                             : norm == FD_NORM_SOBOLEV ? pow(1 + mu[k], 1.5)
-                             : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam)
-                                 / (d * d) : 1;
-                    if (kind > FD_VELOCITY) w *= pow(lam, kind - FD_VELOCITY);
-                    if (lam == 0) w = kind <= FD_VELOCITY && (norm == FD_NORM_H
-                                                              || norm == FD_NORM_SOBOLEV) ? w : 0;
+                    double lam = noise->lam[k], w = weight_of(norm, kind, c, lam, mu[k]);
                     worst = maxf(worst, fabs(sqrt(w) * u[j] - y[j]));
                     top = maxf(top, fabs(sqrt(w) * u[j]));
                     if (j < M) worst2 = maxf(worst2, fabs((lam > 0 ? w : 0) - W->lam[k])
@@ -988,19 +1049,7 @@ static void check_norms(void)
         NEAR(C->lam[k] * noise->lam[k], 1, 1e-12, "OU");
     }
     OK(!st.code, "status");
-    fd_loss_weigh(&p[0], 9, 0, FD_X0, 1, (double[]){ .3 }, y, a);
-    OK(st.code == FD_EARG, "no such norm");
-    st.code = 0;
-    OK(!fd_loss_norm(&a, &p[0], FD_NORM_H, 0, 9, .3) && st.code == FD_EARG, "no such kind");
-    st.code = 0;
-    memcpy(y, x, (size_t)n * sizeof *y);
-    fd_loss_weigh(&p[0], FD_NORM_LIKELIHOOD, 0, FD_X0, 1, (double[]){ 1 }, y, a);
-    OK(st.code == FD_EARG && !memcmp(x, y, (size_t)n * sizeof *y), "m = 0: no likelihood weight");
-    char text[200];
-    fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_loss_weigh: no such weight at this t: m, v or q is 0"),
-       "explained as '%s'", text);
-    st.code = 0;
+    check_norms_wrong(&p[0], n, x, y, a);
 }
 
 /* the KL of a step of a chain: between Gaussians of one covariance, by hand; KER's weight; the
@@ -1083,95 +1132,69 @@ static void check_score_floor(void)
     OK(!st.code, "status");
 }
 
-/* the optimal law of t: closed forms for one mode; what it saves, by quadrature and by drawing */
-static void check_time_law(void)
+/* One mode: the closed form of its cdf; what it saves, by quadrature and by drawing. */
+static void check_time_law_mode(const fd_process *p, const fd_cov *c0, int norm, fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(16 << 20, &st);
     enum { B = 20000 };
-    double c = .3, lam = .7, *t = fd_new(&a, double, B), *w = fd_new(&a, double, B), T = 100,
-        e = 1e-2;
-    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
-    fd_process p = fd_driftless(noise, T);
-    p.tmin = e;
-    for (int norm = FD_NORM_H; norm <= FD_NORM_LIKELIHOOD; norm += FD_NORM_LIKELIHOOD) {
-        fd_time_law *law = fd_time_law_new(&a, &p, c0, norm, 0, FD_X0);
-        /* P = c + lam t: H: c lam t/P; likelihood: that/(2 t^2 lam), int 1/tP dt = log(t/P)/c */
-        double worst = 0, F[2] = { 0, 0 };
-        for (int i = 0; i <= law->n; i++) {
-            double at[3] = { law->t[i], e, T };
-            for (int j = 0; j < 3; j++) {
-                double P = c + lam * at[j];
-                double I = norm ? log(at[j] / P) : at[j] - c / lam * log(P);
-                if (j == 0) F[0] = I;
-                else if (j == 1) F[0] -= I, F[1] = -I;
-                else F[1] += I;
-            }
-            worst = maxf(worst, fabs(law->cdf[i] - F[0] / F[1]));
+    const double c = c0->lam[0], lam = p->noise->lam[0], T = p->tmax, e = p->tmin;
+    double *t = fd_new(&a, double, B), *w = fd_new(&a, double, B);
+    fd_time_law *law = fd_time_law_new(&a, p, c0, norm, 0, FD_X0);
+    /* P = c + lam t: H: c lam t/P; likelihood: that/(2 t^2 lam), int 1/tP dt = log(t/P)/c */
+    double worst = 0, F[2] = { 0, 0 };
+    for (int i = 0; i <= law->n; i++) {
+        double at[3] = { law->t[i], e, T };
+        for (int j = 0; j < 3; j++) {
+            double P = c + lam * at[j];
+            double I = norm ? log(at[j] / P) : at[j] - c / lam * log(P);
+            if (j == 0) F[0] = I;
+            else if (j == 1) F[0] -= I, F[1] = -I;
+            else F[1] += I;
         }
-        NEAR(worst, 0, 2e-5, "cdf of the optimal law, norm %d", norm);
-        fd_time_draw(law, fd_seed(51), 3, B, t, w);
-        double m = 0, m2 = 0, u = 0, u2 = 0, exact = 0, sq = 0;
-        float z[4];
-        for (int i = 0; i < B; i++) {
-            double tu[2] = { t[i], e + (T - e) * (i + .5) / B };
-            for (int k = 0; k < 2; k++) {
-                double P = c + lam * tu[k], floor = c * lam * tu[k] / P
-                    * (norm ? .5 / (tu[k] * tu[k] * lam) : 1);
-                fd_normal4(fd_seed(52), (uint32_t[4]){ (uint32_t)(2 * i + k), 0, 0, 0 }, z);
-                double one = floor * (double)z[0] * (double)z[0];         /* the loss of a pair */
-                double L = one * (k ? 1 : w[i]);
-                if (k) u += L / B, u2 += L * L / B;
-                else m += L / B, m2 += L * L / B;
-            }
-        }
-        for (int i = 0; i < 200000; i++) {                  /* exact moments, in log t */
-            double x = log(e) + log(T / e) * (i + .5) / 200000, at = exp(x), P = c + lam * at;
-            double f = c * lam * at / P * (norm ? .5 / (at * at * lam) : 1),
-                dt = at * log(T / e) / 200000;
-            exact += f * dt / (T - e), sq += 3 * f * f * dt / (T - e);
-        }
-        double best = 2 * exact * exact, plain = sq - exact * exact;   /* E L^2 = 3 (E f)^2 */
-        NEAR(m, exact, 5 * sqrt(best / B), "weighted mean, norm %d", norm);
-        NEAR((m2 - m * m) / best, 1, .1, "variance under the optimal law, norm %d", norm);
-        OK(plain >= best * (1 - 1e-6), "never worse");
-        if (!norm) NEAR((u2 - u * u) / plain, 1, .1, "variance under the uniform law");
-        if (norm) OK(plain / best > 100, "likelihood weight: variance saved %g", plain / best);
-        fd_time_draw(law, fd_seed(51), 13, 5, t, w);
-        double t2[5], w2[5];
-        fd_time_draw(law, fd_seed(51), 3, B, t, w);
-        fd_time_draw(law, fd_seed(51), 13, 5, t2, w2);
-        OK(!memcmp(t2, t + 10, sizeof t2) && !memcmp(w2, w + 10, sizeof w2), "element first + i");
-        double in = 0;
-        for (int i = 0; i < B; i++) in += t[i] < e || t[i] > T;
-        OK(in == 0, "range");
+        worst = maxf(worst, fabs(law->cdf[i] - F[0] / F[1]));
     }
-    /* a chain: whole steps, sum of weights; many modes: the law has the sum of squares */
-    fd_process dd = ddpm(&a, noise, 10, 1e-3, .3);
-    fd_time_law *law = fd_time_law_new(&a, &dd, c0, FD_NORM_H, 0, FD_NOISE);
-    fd_time_draw(law, fd_seed(53), 0, B, t, w);
-    double sum = 0, seen[11] = { 0 };
+    NEAR(worst, 0, 2e-5, "cdf of the optimal law, norm %d", norm);
+    fd_time_draw(law, fd_seed(51), 3, B, t, w);
+    double m = 0, m2 = 0, u = 0, u2 = 0, exact = 0, sq = 0;
+    float z[4];
     for (int i = 0; i < B; i++) {
-        OK(t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10, "whole");
-        sum += w[i] / B, seen[(int)t[i]] += 1. / B;
+        double tu[2] = { t[i], e + (T - e) * (i + .5) / B };
+        for (int k = 0; k < 2; k++) {
+            double P = c + lam * tu[k], floor = c * lam * tu[k] / P
+                * (norm ? .5 / (tu[k] * tu[k] * lam) : 1);
+            fd_normal4(fd_seed(52), (uint32_t[4]){ (uint32_t)(2 * i + k), 0, 0, 0 }, z);
+            double one = floor * (double)z[0] * (double)z[0];         /* the loss of a pair */
+            double L = one * (k ? 1 : w[i]);
+            if (k) u += L / B, u2 += L * L / B;
+            else m += L / B, m2 += L * L / B;
+        }
     }
-    NEAR(sum, 1, .05, "mean weight");
-    double F[11] = { 0 };
-    for (int k = 1; k <= 10; k++) {
-        fd_coef f = fd_law(&dd, k, 0);
-        F[k] = f.m * f.m * c * lam / (f.m * f.m * c + f.v * lam);
-        F[0] += F[k];
+    for (int i = 0; i < 200000; i++) {                  /* exact moments, in log t */
+        double x = log(e) + log(T / e) * (i + .5) / 200000, at = exp(x), P = c + lam * at;
+        double f = c * lam * at / P * (norm ? .5 / (at * at * lam) : 1),
+            dt = at * log(T / e) / 200000;
+        exact += f * dt / (T - e), sq += 3 * f * f * dt / (T - e);
     }
-    for (int k = 1; k <= 10; k++) NEAR(seen[k], F[k] / F[0], .02, "chain: t = %d", k);
-    OK(law->n == 10 && law->whole && law->t[0] == 0 && law->t[10] == 10,
-       "a cell for each level, 1 to T");
-    for (int k = 1; k <= 10; k++)
-        NEAR(law->cdf[k] - law->cdf[k - 1], F[k] / F[0], 1e-12, "chain: odds of t = %d", k);
-    for (int i = 0; i < 100; i++) NEAR(w[i] * 10 * F[(int)t[i]] / F[0], 1, 1e-11, "chain: weight");
-    fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 2);
-    fd_cov *n5 = fd_cov_matern(&a, &s, 1, .3, 1), *c5 = fd_cov_matern(&a, &s, 1, .2, 2);
+    double best = 2 * exact * exact, plain = sq - exact * exact;   /* E L^2 = 3 (E f)^2 */
+    NEAR(m, exact, 5 * sqrt(best / B), "weighted mean, norm %d", norm);
+    NEAR((m2 - m * m) / best, 1, .1, "variance under the optimal law, norm %d", norm);
+    OK(plain >= best * (1 - 1e-6), "never worse");
+    if (!norm) NEAR((u2 - u * u) / plain, 1, .1, "variance under the uniform law");
+    if (norm) OK(plain / best > 100, "likelihood weight: variance saved %g", plain / best);
+    fd_time_draw(law, fd_seed(51), 13, 5, t, w);
+    double t2[5], w2[5];
+    fd_time_draw(law, fd_seed(51), 3, B, t, w);
+    fd_time_draw(law, fd_seed(51), 13, 5, t2, w2);
+    OK(!memcmp(t2, t + 10, sizeof t2) && !memcmp(w2, w + 10, sizeof w2), "element first + i");
+    double in = 0;
+    for (int i = 0; i < B; i++) in += t[i] < e || t[i] > T;
+    OK(in == 0, "range");
+}
+
+/* Many modes and channels: the law has the sum of squares. */
+static void check_time_law_modes(const fd_cov *n5, const fd_cov *c5, fd_arena a)
+{
     fd_process vp = fd_vp(n5, .1, 20);
-    law = fd_time_law_new(&a, &vp, c5, FD_NORM_CM, 0, FD_SCORE_HALF);
+    fd_time_law *law = fd_time_law_new(&a, &vp, c5, FD_NORM_CM, 0, FD_SCORE_HALF);
     double dens[2];
     for (int i = 0; i < 2; i++) {
         int cell = i ? 300 : 40;
@@ -1200,6 +1223,47 @@ static void check_time_law(void)
             if (pass == 0) all += mass;
             else NEAR(law->cdf[i + 1], (part += mass) / all, 1e-11, "cell %d", i);
         }
+}
+
+/* the optimal law of t: closed forms for one mode; what it saves, by quadrature and by drawing */
+static void check_time_law(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    enum { B = 20000 };
+    double c = .3, lam = .7, *t = fd_new(&a, double, B), *w = fd_new(&a, double, B), T = 100,
+        e = 1e-2;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process p = fd_driftless(noise, T);
+    p.tmin = e;
+    for (int norm = FD_NORM_H; norm <= FD_NORM_LIKELIHOOD; norm += FD_NORM_LIKELIHOOD) {
+        check_time_law_mode(&p, c0, norm, a);
+    }
+    /* a chain: whole steps, sum of weights */
+    fd_process dd = ddpm(&a, noise, 10, 1e-3, .3);
+    fd_time_law *law = fd_time_law_new(&a, &dd, c0, FD_NORM_H, 0, FD_NOISE);
+    fd_time_draw(law, fd_seed(53), 0, B, t, w);
+    double sum = 0, seen[11] = { 0 };
+    for (int i = 0; i < B; i++) {
+        OK(t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10, "whole");
+        sum += w[i] / B, seen[(int)t[i]] += 1. / B;
+    }
+    NEAR(sum, 1, .05, "mean weight");
+    double F[11] = { 0 };
+    for (int k = 1; k <= 10; k++) {
+        fd_coef f = fd_law(&dd, k, 0);
+        F[k] = f.m * f.m * c * lam / (f.m * f.m * c + f.v * lam);
+        F[0] += F[k];
+    }
+    for (int k = 1; k <= 10; k++) NEAR(seen[k], F[k] / F[0], .02, "chain: t = %d", k);
+    OK(law->n == 10 && law->whole && law->t[0] == 0 && law->t[10] == 10,
+       "a cell for each level, 1 to T");
+    for (int k = 1; k <= 10; k++)
+        NEAR(law->cdf[k] - law->cdf[k - 1], F[k] / F[0], 1e-12, "chain: odds of t = %d", k);
+    for (int i = 0; i < 100; i++) NEAR(w[i] * 10 * F[(int)t[i]] / F[0], 1, 1e-11, "chain: weight");
+    fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 2);
+    fd_cov *n5 = fd_cov_matern(&a, &s, 1, .3, 1), *c5 = fd_cov_matern(&a, &s, 1, .2, 2);
+    check_time_law_modes(n5, c5, a);
     OK(!st.code, "status");
     OK(!fd_time_law_new(&a, &p, c5, FD_NORM_H, 0, FD_X0) && st.code == FD_ESHAPE, "other modes");
     st.code = 0;
@@ -1327,11 +1391,42 @@ static void wrong_eval(const void *self, const fd_space *s, int b, const fd_real
     }
 }
 
+/* Annealed: DDO's released and default ladders; exact score, and yet frozen early. */
+static void check_annealed(const fd_cov *one, fd_arena a)
+{
+    double t[500];
+    static const struct { double v1, vT, eps; int L, inner; double V[5]; } ddo[] = {
+        { .01, 30, 6e-6, 500, 3, { .099188, .124969, .286049, 1.439789, 11.272530 } },
+        { .01, 1, 2e-5, 10, 100, { .034056, .053870, .185128, 1.228038, 10.104570 } } };
+    static const double cs[5] = { 0, .01, .1, 1, 10 };
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 5; k++) {
+            fd_process lad = fd_ladder(one, ddo[i].v1, ddo[i].vT, ddo[i].L);
+            int L = ddo[i].L;
+            fd_times(&lad, FD_UNIFORM, 0, L - 1, t, a.st);
+            fd_sampler d = { .p = &lad, .t = t, .steps = L - 1, .scheme = FD_ANNEALED,
+                             .corrector = FD_CORRECT_LADDER, .inner = ddo[i].inner,
+                             .cprm = ddo[i].eps };
+            d.model = fd_oracle_gauss(&a, &lad, NULL, single_on(&a, one, cs[k]));
+            gauss w = { 0, 1 };
+            for (int l = 0; l < L; l++)
+                for (int j = 0; j < ddo[i].inner; j++)
+                    w = push(&d, 1, t[l], 0, w, l < L - 1 || j < ddo[i].inner - 1, a);
+            NEAR(w.V, ddo[i].V[k], TOL(6e-7, 2e-3) * maxf(1, w.V), "DDO %d, c = %g", i, cs[k]);
+            d.corrector = FD_CORRECT_SCALED, d.cprm = .1;    /* the same effort without scale */
+            w = (gauss){ 0, 1 };
+            for (int l = 0; l < L; l++)
+                for (int j = 0; j < ddo[i].inner; j++)
+                    w = push(&d, 1, t[l], 0, w, l < L - 1 || j < ddo[i].inner - 1, a);
+            if (i == 1) NEAR(w.V, cs[k] + .01, .1 * (cs[k] + .01), "scale-free, c = %g", cs[k]);
+        }
+}
+
 static void check_langevin(void)
 {
     fd_status st;
     fd_arena a = test_arena(16 << 20, &st);
-    double lam = .7, c = .3, mu = 1.1, t[501];
+    double lam = .7, c = .3, mu = 1.1, t[61];
     fd_real mean = (fd_real)mu;
     fd_cov *noise = single(&a, lam), *one = single(&a, 1);
     fd_process ve = fd_ve(noise, .01, 50);
@@ -1348,36 +1443,11 @@ static void check_langevin(void)
     NEAR(n * n * lam / (1 - A * A), P / (1 - al * lam / (4 * P)), TOL(1e-13, 1e-5), "its variance");
     NEAR(b / (1 - A), f.m * mu, TOL(1e-13, 1e-5), "its mean");
 
-    /* annealed: DDO's released and default ladders; exact score, and yet frozen early */
-    static const struct { double v1, vT, eps; int L, inner; double V[5]; } ddo[] = {
-        { .01, 30, 6e-6, 500, 3, { .099188, .124969, .286049, 1.439789, 11.272530 } },
-        { .01, 1, 2e-5, 10, 100, { .034056, .053870, .185128, 1.228038, 10.104570 } } };
-    static const double cs[5] = { 0, .01, .1, 1, 10 };
-    for (int i = 0; i < 2; i++)
-        for (int k = 0; k < 5; k++) {
-            fd_process lad = fd_ladder(one, ddo[i].v1, ddo[i].vT, ddo[i].L);
-            int L = ddo[i].L;
-            fd_times(&lad, FD_UNIFORM, 0, L - 1, t, &st);
-            fd_sampler d = { .p = &lad, .t = t, .steps = L - 1, .scheme = FD_ANNEALED,
-                             .corrector = FD_CORRECT_LADDER, .inner = ddo[i].inner,
-                                 .cprm = ddo[i].eps };
-            d.model = fd_oracle_gauss(&a, &lad, NULL, single_on(&a, one, cs[k]));
-            gauss w = { 0, 1 };
-            for (int l = 0; l < L; l++)
-                for (int j = 0; j < ddo[i].inner; j++)
-                    w = push(&d, 1, t[l], 0, w, l < L - 1 || j < ddo[i].inner - 1, a);
-            NEAR(w.V, ddo[i].V[k], TOL(6e-7, 2e-3) * maxf(1, w.V), "DDO %d, c = %g", i, cs[k]);
-            d.corrector = FD_CORRECT_SCALED, d.cprm = .1;    /* the same effort without scale */
-            w = (gauss){ 0, 1 };
-            for (int l = 0; l < L; l++)
-                for (int j = 0; j < ddo[i].inner; j++)
-                    w = push(&d, 1, t[l], 0, w, l < L - 1 || j < ddo[i].inner - 1, a);
-            if (i == 1) NEAR(w.V, cs[k] + .01, .1 * (cs[k] + .01), "scale-free, c = %g", cs[k]);
-        }
+    check_annealed(one, a);
     /* FFM's baseline: h = 2e-4 sigma_t/sigma_T, 199 times on 10 levels; with 1/sqrt(sigma) or
      * not */
-    static const double with[4] = { .010, .020, .116, 1.079 },
-        without[4] = { .122, .218, .742, 3.20 };
+    static const double cs[4] = { 0, .01, .1, 1 }, with[4] = { .010, .020, .116, 1.079 };
+    static const double without[4] = { .122, .218, .742, 3.20 };
     fd_process lad = fd_ladder(one, .01, 1, 10);
     fd_times(&lad, FD_UNIFORM, 0, 9, t, &st);
     for (int k = 0; k < 4; k++)
@@ -1410,113 +1480,117 @@ static void check_langevin(void)
     OK(!st.code, "status");
 }
 
-/* the SNR rule, and the order of things within fd_step, with its streams */
-static void check_steps(void)
+/* The SNR rule, by its norms. */
+static void check_snr_rule(const fd_process *p, fd_model m, fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(16 << 20, &st);
-    enum { B = 3, N = 7, CH = 2 };
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
-    fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
-    enum { S = B * N * CH };
-    fd_process procs[2] = { fd_vp(noise, .1, 20), fd_fdp(&a, noise, .1, 5, NULL) };
+    enum { B = 3, N = 7, CH = 2, S = B * N * CH };
+    const fd_cov *noise = p->noise;
+    const fd_space s = noise->s;
     double t[6];
-    fd_real x[S], y[S], xi[S], d[S], g[S], z[S];
-    for (int pi = 0; pi < 2; pi++) {
-        fd_process *p = &procs[pi];
-        fd_model m = fd_oracle_gauss(&a, p, NULL, data);
-        fd_sampler how = { .p = p, .model = m, .t = t, .steps = 5, .corrector = FD_CORRECT_SNR_GRID,
-                           .cprm = .16 };
-        fd_times(p, FD_UNIFORM, 0, 5, t, &st);
-        double tb[B] = { .3, .3, .3 };
-        fd_normal(fd_seed(71), S, x);
-        fd_cov_draw(noise, fd_seed(72), 0, B, xi, a);
-        m.eval(m.self, &s, B, x, tb, d, a);
-        memcpy(g, d, sizeof g);
-        fd_convert(p, FD_X0, FD_SCORE, B, x, tb, g, a);
-        for (how.pooled = 0; how.pooled < 2; how.pooled++)
-            for (int quiet = 0; quiet < 2; quiet++) {
-                double ng[B], nz[B], sg = 0, sz = 0, worst = 0;
-                for (int i = 0; i < B; i++) {
-                    ng[i] = sqrt(fd_inner(&s, g + i * N * CH, g + i * N * CH));
-                    nz[i] = quiet ? sqrt(2 * fd_cov_trace(noise))
-                        : sqrt(fd_inner(&s, xi + i * N * CH, xi + i * N * CH));
-                    sg += ng[i], sz += nz[i];
-                }
-                memcpy(y, x, sizeof y);
-                fd_correct(&how, .3, B, y, quiet ? NULL : xi, NULL, a);
-                for (int j = 0; j < S; j++) {
-                    int i = j / (N * CH);
-                    double e = 2 * pow(.16 * (how.pooled ? sz / sg : nz[i] / ng[i]), 2);
-                    double want = x[j] + e * g[j] + (quiet ? 0 : sqrt(2 * e) * xi[j]);
-                    worst = maxf(worst, fabs(want - y[j]));
-                }
-                NEAR(worst, 0, TOL(1e-12, 1e-5), "SNR rule, pooled %d, quiet %d", how.pooled,
-                     quiet);
+    fd_real x[S], y[S], xi[S], d[S], g[S];
+    fd_sampler how = { .p = p, .model = m, .t = t, .steps = 5, .corrector = FD_CORRECT_SNR_GRID,
+                       .cprm = .16 };
+    fd_times(p, FD_UNIFORM, 0, 5, t, a.st);
+    double tb[B] = { .3, .3, .3 };
+    fd_normal(fd_seed(71), S, x);
+    fd_cov_draw(noise, fd_seed(72), 0, B, xi, a);
+    m.eval(m.self, &s, B, x, tb, d, a);
+    memcpy(g, d, sizeof g);
+    fd_convert(p, FD_X0, FD_SCORE, B, x, tb, g, a);
+    for (how.pooled = 0; how.pooled < 2; how.pooled++)
+        for (int quiet = 0; quiet < 2; quiet++) {
+            double ng[B], nz[B], sg = 0, sz = 0, worst = 0;
+            for (int i = 0; i < B; i++) {
+                ng[i] = sqrt(fd_inner(&s, g + i * N * CH, g + i * N * CH));
+                nz[i] = quiet ? sqrt(2 * fd_cov_trace(noise))
+                    : sqrt(fd_inner(&s, xi + i * N * CH, xi + i * N * CH));
+                sg += ng[i], sz += nz[i];
             }
-        /* fd_sample is fd_correct and fd_advance in the order that is promised */
-        for (int k = 0; k < 16; k++) {
-            fd_rng r = fd_seed(73);
-            int inner = 2, early = k & 1, quiet = k >> 1 & 1, churn = k >> 2 & 1, hold = k >> 3;
-            how = (fd_sampler){ .p = p, .model = m, .t = t, .steps = 3,
-                                .scheme = hold ? FD_ANNEALED : FD_ANCESTRAL,
-                                .corrector = FD_CORRECT_SCALED, .cprm = .2, .inner = inner,
-                                    .before = early,
-                                .quiet = quiet, .churn = churn ? .5 : 0, .denoise = k == 7,
-                                    .tdenoise = .02 };
-            fd_times(p, FD_UNIFORM, 0, 3, t, &st);
-            if (hold && (early || churn)) continue;
-            fd_cov_draw(noise, r, 2, B, x, a);
-            for (int i = 0; i < S && pi == 0; i++) x[i] *= (fd_real)sqrt(fd_law(p, 1, 0).v);
-            if (pi) {
-                double ones[B] = { 1, 1, 1 };
-                memset(y, 0, sizeof y);
-                fd_perturb(p, r, 2, B, y, ones, x, NULL, a);
+            memcpy(y, x, sizeof y);
+            fd_correct(&how, .3, B, y, quiet ? NULL : xi, NULL, a);
+            for (int j = 0; j < S; j++) {
+                int i = j / (N * CH);
+                double e = 2 * pow(.16 * (how.pooled ? sz / sg : nz[i] / ng[i]), 2);
+                double want = x[j] + e * g[j] + (quiet ? 0 : sqrt(2 * e) * xi[j]);
+                worst = maxf(worst, fabs(want - y[j]));
             }
-            for (int j = 0; j < 3; j++) {
-                double from = t[j], to = t[j + 1], u = to + .5 * (from - to);
-                for (int i = 0; i < inner && (early || hold); i++) {
-                    fd_cov_draw(noise, fd_stream(r, 'c', (uint32_t)(j * inner + i)), 2, B, xi, a);
-                    fd_correct(&how, from, B, x, xi, NULL, a);
-                }
-                fd_cov_draw(noise, fd_stream(r, 's', (uint32_t)j + 1), 2, B, xi, a);
-                if (!hold) fd_advance(&how, from, to, B, x, j == 2 && quiet && early && !churn
-                                      ? NULL : xi, NULL, a);
-                if (churn) {
-                    fd_cov_draw(noise, fd_stream(r, 'u', (uint32_t)j + 1), 2, B, xi, a);
-                    fd_to_modes(&s, B, x, x, a);
-                    fd_to_modes(&s, B, xi, xi, a);
-                    for (int i = 0; i < S; i++) {
-                        fd_coef T = fd_law(p, to, i % N), U = fd_law(p, u, i % N);
-                        double kap = U.m / T.m;
-                        x[i] = (fd_real)(kap * x[i] + sqrt(U.v - kap * kap * T.v) * xi[i]);
-                    }
-                    fd_from_modes(&s, B, x, z, a);
-                    memcpy(x, z, sizeof x);
-                    fd_cov_draw(noise, fd_stream(r, 'v', (uint32_t)j + 1), 2, B, xi, a);
-                    fd_advance(&how, u, to, B, x, j == 2 && quiet && early ? NULL : xi, NULL, a);
-                }
-                for (int i = 0; i < inner && (hold ? j == 2 : !early); i++) {
-                    fd_cov_draw(noise, fd_stream(r, 'c', (uint32_t)((j + hold) * inner + i)), 2, B,
-                                xi, a);
-                    fd_correct(&how, to, B, x, j == 2 && quiet && i == 1 ? NULL : xi, NULL, a);
-                }
+            NEAR(worst, 0, TOL(1e-12, 1e-5), "SNR rule, pooled %d, quiet %d", how.pooled, quiet);
+        }
+}
+
+/* fd_sample is fd_correct and fd_advance in the order that is promised. */
+static void check_order(int pi, const fd_process *p, fd_model m, int k, fd_arena a)
+{
+    enum { B = 3, N = 7, CH = 2, S = B * N * CH };
+    const fd_cov *noise = p->noise;
+    const fd_space s = noise->s;
+    double t[6];
+    fd_real x[S], y[S], xi[S], d[S], z[S];
+    fd_rng r = fd_seed(73);
+    int inner = 2, early = k & 1, quiet = k >> 1 & 1, churn = k >> 2 & 1, hold = k >> 3;
+    fd_sampler how = { .p = p, .model = m, .t = t, .steps = 3,
+                       .scheme = hold ? FD_ANNEALED : FD_ANCESTRAL,
+                       .corrector = FD_CORRECT_SCALED, .cprm = .2, .inner = inner, .before = early,
+                       .quiet = quiet, .churn = churn ? .5 : 0, .denoise = k == 7,
+                       .tdenoise = .02 };
+    fd_times(p, FD_UNIFORM, 0, 3, t, a.st);
+    if (hold && (early || churn)) return;
+    fd_cov_draw(noise, r, 2, B, x, a);
+    for (int i = 0; i < S && pi == 0; i++) x[i] *= (fd_real)sqrt(fd_law(p, 1, 0).v);
+    if (pi) {
+        double ones[B] = { 1, 1, 1 };
+        memset(y, 0, sizeof y);
+        fd_perturb(p, r, 2, B, y, ones, x, NULL, a);
+    }
+    for (int j = 0; j < 3; j++) {
+        double from = t[j], to = t[j + 1], u = to + .5 * (from - to);
+        for (int i = 0; i < inner && (early || hold); i++) {
+            fd_cov_draw(noise, fd_stream(r, 'c', (uint32_t)(j * inner + i)), 2, B, xi, a);
+            fd_correct(&how, from, B, x, xi, NULL, a);
+        }
+        fd_cov_draw(noise, fd_stream(r, 's', (uint32_t)j + 1), 2, B, xi, a);
+        if (!hold)
+            fd_advance(&how, from, to, B, x, j == 2 && quiet && early && !churn ? NULL : xi, NULL,
+                       a);
+        if (churn) {
+            fd_cov_draw(noise, fd_stream(r, 'u', (uint32_t)j + 1), 2, B, xi, a);
+            fd_to_modes(&s, B, x, x, a);
+            fd_to_modes(&s, B, xi, xi, a);
+            for (int i = 0; i < S; i++) {
+                fd_coef T = fd_law(p, to, i % N), U = fd_law(p, u, i % N);
+                double kap = U.m / T.m;
+                x[i] = (fd_real)(kap * x[i] + sqrt(U.v - kap * kap * T.v) * xi[i]);
             }
-            if (how.denoise) {
-                double te[B] = { .02, .02, .02 };
-                m.eval(m.self, &s, B, x, te, d, a);
-                memcpy(x, d, sizeof x);
-            }
-            fd_sample(&how, r, 2, B, y, a);
-            NEAR(test_rel(S, y, x), 0, TOL(1e-12, 1e-4), "process %d, the step of case %d", pi, k);
+            fd_from_modes(&s, B, x, z, a);
+            memcpy(x, z, sizeof x);
+            fd_cov_draw(noise, fd_stream(r, 'v', (uint32_t)j + 1), 2, B, xi, a);
+            fd_advance(&how, u, to, B, x, j == 2 && quiet && early ? NULL : xi, NULL, a);
+        }
+        for (int i = 0; i < inner && (hold ? j == 2 : !early); i++) {
+            fd_cov_draw(noise, fd_stream(r, 'c', (uint32_t)((j + hold) * inner + i)), 2, B, xi, a);
+            fd_correct(&how, to, B, x, j == 2 && quiet && i == 1 ? NULL : xi, NULL, a);
         }
     }
-    OK(!st.code, "status");
-    /* what cannot be */
-    fd_sampler ok = { .p = &procs[0], .model = fd_oracle_gauss(&a, &procs[0], NULL, data), .t = t,
+    if (how.denoise) {
+        double te[B] = { .02, .02, .02 };
+        m.eval(m.self, &s, B, x, te, d, a);
+        memcpy(x, d, sizeof x);
+    }
+    fd_sample(&how, r, 2, B, y, a);
+    NEAR(test_rel(S, y, x), 0, TOL(1e-12, 1e-4), "process %d, the step of case %d", pi, k);
+}
+
+/* What cannot be. */
+static void check_steps_wrong(const fd_process *p, const fd_cov *data, fd_arena a)
+{
+    double t[4];
+    fd_real x[14];
+    fd_times(p, FD_UNIFORM, 0, 3, t, a.st);
+    fd_sampler ok = { .p = p, .model = fd_oracle_gauss(&a, p, NULL, data), .t = t,
                       .steps = 3 }, h;
-#define BAD(change, why) (h = ok, (void)(change), st.code = 0, \
-        OK(!fd_begin(&a, &h, fd_seed(1), 0, 1) && st.code == FD_EARG, "%s: code %d", why, st.code))
+#define BAD(change, why) (h = ok, (void)(change), a.st->code = 0, \
+        OK(!fd_begin(&a, &h, fd_seed(1), 0, 1) && a.st->code == FD_EARG, "%s: code %d", why, \
+           a.st->code))
     BAD(h.scheme = FD_ANNEALED, "annealed without a corrector");
     BAD(h.corrector = 5, "no such corrector");
     BAD((h.corrector = FD_CORRECT_SCALED, h.cprm = -1), "a negative step");
@@ -1532,15 +1606,33 @@ static void check_steps(void)
     BAD(h.t = NULL, "no times");
     BAD((h.churn = 1, h.scheme = FD_PF_MULTISTEP), "churn with multistep");
 #undef BAD
-    st.code = 0;
-    fd_process fl = fd_flow(noise, 0);
+    a.st->code = 0;
+    fd_process fl = fd_flow(p->noise, 0);
     h = ok, h.p = &fl, h.corrector = FD_CORRECT_SCALED, h.cprm = .1, h.scheme = FD_ANCESTRAL;
     h.model = fd_oracle_gauss(&a, &fl, NULL, data);
-    fd_times(&fl, FD_UNIFORM, 0, 3, t, &st);
+    fd_times(&fl, FD_UNIFORM, 0, 3, t, a.st);
     fd_sample(&h, fd_seed(1), 0, 1, x, a);
-    OK(!st.code, "at v = 0 nothing is corrected");
+    OK(!a.st->code, "at v = 0 nothing is corrected");
     fd_correct(&h, 0, 1, x, NULL, NULL, a);
-    OK(st.code == FD_EARG, "asked to, it says so");
+    OK(a.st->code == FD_EARG, "asked to, it says so");
+}
+
+/* the SNR rule, and the order of things within fd_step, with its streams */
+static void check_steps(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    fd_space s = fd_grid(&a, 1, (int[]){ 7 }, NULL, NULL, 2);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    fd_process procs[2] = { fd_vp(noise, .1, 20), fd_fdp(&a, noise, .1, 5, NULL) };
+    for (int pi = 0; pi < 2; pi++) {
+        fd_process *p = &procs[pi];
+        fd_model m = fd_oracle_gauss(&a, p, NULL, data);
+        check_snr_rule(p, m, a);
+        for (int k = 0; k < 16; k++) check_order(pi, p, m, k, a);
+    }
+    OK(!st.code, "status");
+    check_steps_wrong(&procs[0], data, a);
 }
 
 /* FDP's sampler: the law of Euler, churn, Euler on one mode; the released settings */
@@ -1590,6 +1682,104 @@ static void check_fdp_sampler(void)
         fd_sampler how = fd_fdp_sampler(&p, m, i == 0 ? 1 : 50, churn, snr, 0, t, &st);
         OK(st.code == FD_EARG && !how.p, "bad argument %d", i);
     }
+}
+
+/* The formula, on modes of a grid. */
+static void check_band_formula(fd_arena a)
+{
+    enum { N = 9, CH = 2, S = 2 * N * CH };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, (double[]){ 2.385 }, NULL, CH);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    fd_process p[2] = { fd_vp(noise, .1, 20), fd_fdp(&a, noise, .1, 5, NULL) };
+    fd_real x[S], xi[S], y[S], D[S], u[S], z[S];
+    double tb[2] = { .3, .3 };
+    fd_normal(fd_seed(6), S, x);
+    fd_cov_draw(noise, fd_seed(7), 0, 2, xi, a);
+    for (int k = 0; k < 24; k++) {
+        fd_process *q = &p[k & 1];
+        int pooled = k >> 1 & 1, quiet = k >> 2 & 1, band = 1 + k / 8;
+        fd_sampler how = { .p = q, .model = fd_oracle_gauss(&a, q, NULL, data),
+                           .corrector = FD_CORRECT_SNR,
+                           .cprm = .16, .band = band, .pooled = pooled };
+        double e2[2] = { 0 }, z2[2] = { 0 }, trace = 0, rz = 0, re = 0, worst = 0;
+        fd_predict(&how.model, FD_X0, q, 2, x, tb, D, a);
+        fd_to_modes(&s, 2, D, D, a);
+        fd_to_modes(&s, 2, x, u, a);
+        fd_to_modes(&s, 2, xi, z, a);
+        for (int j = 0; j < S; j++) {
+            fd_coef f = fd_law(q, .3, j % N);
+            if (j % N > 2 * band) continue;
+            e2[j / (N * CH)] += pow(u[j] - f.m * D[j], 2) / f.v;
+            z2[j / (N * CH)] += pow(z[j], 2);
+            if (j < N * CH) trace += noise->lam[j % N];
+        }
+        for (int i = 0; i < 2; i++) {
+            if (quiet) z2[i] = trace;
+            rz += sqrt(z2[i] + trace), re += sqrt(e2[i] + trace);
+        }
+        memcpy(y, x, sizeof y);
+        fd_correct(&how, .3, 2, y, quiet ? NULL : xi, NULL, a);
+        fd_to_modes(&s, 2, y, y, a);
+        for (int j = 0; j < S; j++) {
+            fd_coef f = fd_law(q, .3, j % N);
+            int i = j / (N * CH);
+            double r2 = pooled ? rz * rz / (re * re) : (z2[i] + trace) / (e2[i] + trace);
+            double al = 4 * .16 * .16 * f.v * r2;
+            double want = u[j] - al / (2 * f.v) * (u[j] - f.m * D[j])
+                + (quiet ? 0 : sqrt(al) * z[j]);
+            worst = maxf(worst, fabs(want - y[j]));
+        }
+        NEAR(worst, 0, TOL(1e-12, 1e-4), "SNR of a band, case %d", k);
+    }
+    OK(!a.st->code, "status");
+}
+
+/* Bands that have more waves than an axis, or no noise. */
+static void check_band_wrong(fd_arena a)
+{
+    fd_real x[6], y[6];
+    fd_space one = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
+    fd_normal(fd_seed(6), 6, x);
+    fd_process few = fd_vp(fd_cov_matern(&a, &one, 1, .3, 1.5), .1, 20);
+    fd_process bare = fd_vp(fd_cov_power(&a, &one, 1, 0, 1), .1, 20);
+    double lam[6] = { 0, 0, 0, 1, 1, 0 };
+    fd_process high = fd_vp(fd_cov_table(&a, &one, lam), .1, 20);
+    const struct { const fd_process *p; int band; const char *want; } bad[] = {
+        { &few, 0,
+          "fd_correct: the band has more waves than an axis; axis, points, waves: 0, 6, 3" },
+        { &few, 2, "" }, { &bare, 2, "" },
+        { &high, 1, "fd_correct: no noise in the band; waves: 1" } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[200];
+        a.st->code = 0;
+        fd_sampler how = { .p = bad[i].p,
+                           .model = fd_oracle_gauss(&a, bad[i].p, NULL, bad[i].p->noise),
+                           .corrector = FD_CORRECT_SNR, .cprm = .1, .band = bad[i].band };
+        memcpy(y, x, sizeof y);
+        fd_correct(&how, .3, 1, y, NULL, NULL, a);
+        fd_explain(a.st, text, sizeof text);
+        OK(!strcmp(text, bad[i].want) && !memcmp(x, y, sizeof x) == !!*bad[i].want,
+           "explained as '%s'", text);
+    }
+    a.st->code = 0;
+}
+
+/* All modes of a dense basis. */
+static void check_band_dense(fd_arena a)
+{
+    fd_real x[4];
+    fd_real basis[8] = { 1, 1, 1, 1, 1, -1, 1, -1 }, weight[4] = { .25, .25, .25, .25 };
+    fd_space dense = fd_dense(NULL, 4, 2, basis, weight, 1);
+    fd_process dp = fd_vp(fd_cov_table(&a, &dense, (double[]){ 1, .5 }), .1, 20);
+    fd_sampler how = { .p = &dp, .model = fd_oracle_gauss(&a, &dp, NULL, dp.noise),
+                       .corrector = FD_CORRECT_SNR,
+                       .cprm = .1, .band = 1 };
+    /* u = .9, .2; e = sqrt v u, P = lam */
+    for (int i = 0; i < 4; i++) x[i] = (fd_real)(i % 2 ? .7 : 1.1);
+    fd_correct(&how, .3, 1, x, NULL, NULL, a);
+    double v = fd_law(&dp, .3, 0).v, al = 4 * .01 * v * 3 / (v * (.81 + .04) + 1.5);
+    NEAR(x[0], 1.1 * (1 - .5 * al), TOL(1e-13, 1e-6), "all modes of a dense basis");
+    OK(!a.st->code, "status");
 }
 
 /* The norms of FD_CORRECT_SNR are those of a band: the same function on every grid, step for step,
@@ -1647,88 +1837,9 @@ static void check_bands(void)
         }
         OK(!st.code, "row %d: status %s", (int)i, st.code ? st.what : "");
     }
-    /* the formula, on modes of a grid; dense bases; what has no band */
-    fd_arena a = all;
-    enum { N = 9, CH = 2, S = 2 * N * CH };
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, (double[]){ 2.385 }, NULL, CH);
-    fd_space one = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
-    fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
-    fd_process p[2] = { fd_vp(noise, .1, 20), fd_fdp(&a, noise, .1, 5, NULL) };
-    fd_real x[S], xi[S], y[S], D[S], u[S], z[S];
-    double tb[2] = { .3, .3 };
-    fd_normal(fd_seed(6), S, x);
-    fd_cov_draw(noise, fd_seed(7), 0, 2, xi, a);
-    for (int k = 0; k < 24; k++) {
-        fd_process *q = &p[k & 1];
-        int pooled = k >> 1 & 1, quiet = k >> 2 & 1, band = 1 + k / 8;
-        fd_sampler how = { .p = q, .model = fd_oracle_gauss(&a, q, NULL, data),
-                           .corrector = FD_CORRECT_SNR,
-                           .cprm = .16, .band = band, .pooled = pooled };
-        double e2[2] = { 0 }, z2[2] = { 0 }, trace = 0, rz = 0, re = 0, worst = 0;
-        fd_predict(&how.model, FD_X0, q, 2, x, tb, D, a);
-        fd_to_modes(&s, 2, D, D, a);
-        fd_to_modes(&s, 2, x, u, a);
-        fd_to_modes(&s, 2, xi, z, a);
-        for (int j = 0; j < S; j++) {
-            fd_coef f = fd_law(q, .3, j % N);
-            if (j % N > 2 * band) continue;
-            e2[j / (N * CH)] += pow(u[j] - f.m * D[j], 2) / f.v;
-            z2[j / (N * CH)] += pow(z[j], 2);
-            if (j < N * CH) trace += noise->lam[j % N];
-        }
-        for (int i = 0; i < 2; i++) {
-            if (quiet) z2[i] = trace;
-            rz += sqrt(z2[i] + trace), re += sqrt(e2[i] + trace);
-        }
-        memcpy(y, x, sizeof y);
-        fd_correct(&how, .3, 2, y, quiet ? NULL : xi, NULL, a);
-        fd_to_modes(&s, 2, y, y, a);
-        for (int j = 0; j < S; j++) {
-            fd_coef f = fd_law(q, .3, j % N);
-            int i = j / (N * CH);
-            double r2 = pooled ? rz * rz / (re * re) : (z2[i] + trace) / (e2[i] + trace);
-            double al = 4 * .16 * .16 * f.v * r2;
-            double want = u[j] - al / (2 * f.v) * (u[j] - f.m * D[j])
-                + (quiet ? 0 : sqrt(al) * z[j]);
-            worst = maxf(worst, fabs(want - y[j]));
-        }
-        NEAR(worst, 0, TOL(1e-12, 1e-4), "SNR of a band, case %d", k);
-    }
-    OK(!st.code, "status");
-    fd_process few = fd_vp(fd_cov_matern(&a, &one, 1, .3, 1.5), .1, 20);
-    fd_process bare = fd_vp(fd_cov_power(&a, &one, 1, 0, 1), .1, 20);
-    double lam[6] = { 0, 0, 0, 1, 1, 0 };
-    fd_process high = fd_vp(fd_cov_table(&a, &one, lam), .1, 20);
-    const struct { const fd_process *p; int band; const char *want; } bad[] = {
-        { &few, 0,
-          "fd_correct: the band has more waves than an axis; axis, points, waves: 0, 6, 3" },
-        { &few, 2, "" }, { &bare, 2, "" },
-        { &high, 1, "fd_correct: no noise in the band; waves: 1" } };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        char text[200];
-        st.code = 0;
-        fd_sampler how = { .p = bad[i].p,
-                           .model = fd_oracle_gauss(&a, bad[i].p, NULL, bad[i].p->noise),
-                           .corrector = FD_CORRECT_SNR, .cprm = .1, .band = bad[i].band };
-        memcpy(y, x, sizeof y);
-        fd_correct(&how, .3, 1, y, NULL, NULL, a);
-        fd_explain(&st, text, sizeof text);
-        OK(!strcmp(text, bad[i].want) && !memcmp(x, y, sizeof x) == !!*bad[i].want,
-           "explained as '%s'", text);
-    }
-    st.code = 0;
-    fd_real basis[8] = { 1, 1, 1, 1, 1, -1, 1, -1 }, weight[4] = { .25, .25, .25, .25 };
-    fd_space dense = fd_dense(NULL, 4, 2, basis, weight, 1);
-    fd_process dp = fd_vp(fd_cov_table(&a, &dense, (double[]){ 1, .5 }), .1, 20);
-    fd_sampler how = { .p = &dp, .model = fd_oracle_gauss(&a, &dp, NULL, dp.noise),
-                       .corrector = FD_CORRECT_SNR,
-                       .cprm = .1, .band = 1 };
-    /* u = .9, .2; e = sqrt v u, P = lam */
-    for (int i = 0; i < 4; i++) x[i] = (fd_real)(i % 2 ? .7 : 1.1);
-    fd_correct(&how, .3, 1, x, NULL, NULL, a);
-    double v = fd_law(&dp, .3, 0).v, al = 4 * .01 * v * 3 / (v * (.81 + .04) + 1.5);
-    NEAR(x[0], 1.1 * (1 - .5 * al), TOL(1e-13, 1e-6), "all modes of a dense basis");
-    OK(!st.code, "status");
+    check_band_formula(all);
+    check_band_wrong(all);
+    check_band_dense(all);
 }
 
 static void check_multistep(void)
@@ -1786,6 +1897,32 @@ static void check_multistep(void)
     OK(!st.code, "status");
 }
 
+/* Steps are chosen per function: alone or in a batch, the same bits. */
+static void check_adaptive_alone(fd_arena a)
+{
+    enum { B = 5, N = 9 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 1);
+    fd_cov *n9 = fd_cov_matern(&a, &s, 1, .3, 1.5), *d9 = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    fd_process vp = fd_vp(n9, .1, 20), fdp = fd_fdp(&a, n9, .1, 5, NULL);
+    double t[2] = { 1, 1e-3 };
+    fd_real x[B * N], y[B * N], means[2 * N];
+    const fd_cov *both[2] = { d9, d9 };
+    fd_normal(fd_seed(80), 2 * N, means);
+    for (int k = 0; k < 2; k++) {
+        fd_process *q = k ? &fdp : &vp;
+        fd_sampler how = { .p = q, .t = t, .steps = 1, .scheme = FD_PF_ADAPTIVE };
+        how.model = fd_oracle_mix(&a, q, 2, NULL, means, both);
+        fd_sample(&how, fd_seed(81), 0, B, x, a);
+        for (int i = 0; i < B; i++) fd_sample(&how, fd_seed(81), i, 1, y + i * N, a);
+        OK(!memcmp(x, y, sizeof x), "each function has its own steps: %g",
+           test_maxdiff(B * N, x, y));
+        how.pooled = 1;
+        fd_sample(&how, fd_seed(81), 0, B, y, a);
+        OK(memcmp(x, y, sizeof x), "one norm for the batch");
+        NEAR(test_maxdiff(B * N, x, y), 0, 2e-3, "differs by tolerances only");
+    }
+}
+
 static void check_adaptive(void)
 {
     fd_status st;
@@ -1818,30 +1955,10 @@ static void check_adaptive(void)
             }
         }
     OK(!st.code, "status: %s", st.code ? st.what : "");
-    /* per function: alone or in a batch, the same bits */
-    enum { B = 5, N = 9 };
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 1);
-    fd_cov *n9 = fd_cov_matern(&a, &s, 1, .3, 1.5), *d9 = fd_cov_matern(&a, &s, 1, .2, 2.5);
-    fd_process vp = fd_vp(n9, .1, 20), fdp = fd_fdp(&a, n9, .1, 5, NULL);
-    double t[2] = { 1, 1e-3 };
-    fd_real x[B * N], y[B * N], means[2 * N];
-    const fd_cov *both[2] = { d9, d9 };
-    fd_normal(fd_seed(80), 2 * N, means);
-    for (int k = 0; k < 2; k++) {
-        fd_process *q = k ? &fdp : &vp;
-        fd_sampler how = { .p = q, .t = t, .steps = 1, .scheme = FD_PF_ADAPTIVE };
-        how.model = fd_oracle_mix(&a, q, 2, NULL, means, both);
-        fd_sample(&how, fd_seed(81), 0, B, x, a);
-        for (int i = 0; i < B; i++) fd_sample(&how, fd_seed(81), i, 1, y + i * N, a);
-        OK(!memcmp(x, y, sizeof x), "each function has its own steps: %g",
-           test_maxdiff(B * N, x, y));
-        how.pooled = 1;
-        fd_sample(&how, fd_seed(81), 0, B, y, a);
-        OK(memcmp(x, y, sizeof x), "one norm for the batch");
-        NEAR(test_maxdiff(B * N, x, y), 0, 2e-3, "differs by tolerances only");
-    }
+    check_adaptive_alone(a);
     OK(!st.code, "status: %s", st.code ? st.what : "");
     fd_process f0 = fd_flow(noise, 0);
+    fd_real x[1] = { 1 };
     fd_sampler how = { .p = &f0, .scheme = FD_PF_ADAPTIVE };
     how.model = fd_oracle_gauss(&a, &f0, NULL, c0);
     fd_advance(&how, 1, 0, 1, x, NULL, NULL, a);
@@ -1873,18 +1990,17 @@ static double log_normal(double x, double M, double V) { return -.5
                                                          * (log(2 * PI * V) + (x - M) * (x - M)
                                                             / V); }
 
-static void check_loglik(void)
+/* One mode, whose density is known. */
+static void check_loglik_mode(fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(16 << 20, &st);
-    enum { B = 3, CH = 2, N = 6, S = B * N * CH };
-    double lam = .7, c = .25, mu = 1.3, *t = fd_new(&a, double, 2001), got[B];
+    enum { B = 3 };
+    double lam = .7, c = .25, mu = 1.3, *t = fd_new(&a, double, 1001), got[B];
     fd_real mean = (fd_real)mu, x3[B] = { (fd_real)1.9, (fd_real)-.4, (fd_real)1.1 };
     fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
     fd_process vp = fd_vp(noise, .1, 20);
     fd_coef e = fd_law(&vp, 1e-3, 0);
     double P = e.m * e.m * c + e.v * lam;
-    fd_times(&vp, FD_LOGSNR, 0, 1000, t, &st);
+    fd_times(&vp, FD_LOGSNR, 0, 1000, t, a.st);
     fd_sampler how = { .p = &vp, .t = t, .steps = 1000, .scheme = FD_PF_RK4,
                        .start = FD_START_MATCHED, .mean = &mean, .cov = c0 };
     how.model = fd_oracle_gauss(&a, &vp, &mean, c0);
@@ -1908,15 +2024,156 @@ static void check_loglik(void)
                      "Gaussian, one mode, adaptive %d, probes %d", tight, probes);
             OK(evals > 20 && evals < (tight ? 3000 : 400), "evaluations: %d", evals);
         }
-    how.start = FD_START_UNIT;
-        /* the start is wrong by the mismatch, exactly */
+    how.start = FD_START_UNIT;              /* the start is wrong by the mismatch, exactly */
     fd_loglik(&how, 0, fd_seed(1), 0, B, x3, got, a);
     NEAR(got[0], log_normal(1.9, 1.294822502107, .250056416913), TOL(1e-8, 2e-3),
          "Gaussian from N(0, C)");
+}
+
+/* Hutchinson's probes have no bias: process i. */
+static void check_loglik_probes(int i, fd_sampler how, const fd_real *x, fd_arena a)
+{
+    enum { R = 24 };
+    double t[41], want, one, mean = 0, sq = 0;
+    how.t = t, how.steps = 40;
+    fd_times(how.p, i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, 40, t, a.st);
+    for (int rep = 0; rep < R; rep++) {
+        fd_loglik(&how, 1, fd_seed(7), 5 + rep, 1, x, &one, a);
+        mean += one / R, sq += one * one / R;
+    }
+    fd_loglik(&how, 0, fd_seed(7), 0, 1, x, &want, a);
+    NEAR(mean, want, 5 * sqrt(maxf(sq - mean * mean, 0) / R) + TOL(1e-9, 1e-2),
+         "%d points, process %d: probes", (int)how.p->noise->s.points, i);
+}
+
+/* Process i by a scheme: against the Gaussian's density at tmin. */
+static void check_loglik_flow(int i, fd_process *p, int scheme, const fd_cov *ds, const fd_real *m,
+                              const fd_real *x, fd_arena a)
+{
+    enum { B = 3, CH = 2, N = 6 };
+    const fd_cov *ns = p->noise;
+    const fd_space s = ds->s;
+    const int n = (int)s.points, size = n * CH;
+    double t[401], got[B];
+    double lamP[N] = { 0 };
+    fd_real me[N * CH], u[N * CH];
+    int steps = scheme == FD_PF_RK4 ? 200 : 400;
+    fd_sampler how = { .p = p, .t = t, .steps = steps, .scheme = scheme,
+                       .start = FD_START_MATCHED, .mean = m, .cov = ds };
+    how.model = fd_oracle_gauss(&a, p, m, ds);
+    p->tmin = i == 2 ? 0 : .02;
+    fd_times(p, i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, steps, t, a.st);
+    fd_to_modes(&s, 1, m, u, a);
+    for (int k = 0; k < size; k++) {
+        fd_coef f = fd_law(p, p->tmin, k % n);
+        lamP[k % n] = ns->lam[k % n] > 0 ? f.m * f.m * ds->lam[k % n] + f.v
+            * ns->lam[k % n] : 0;
+        u[k] *= (fd_real)f.m;
+    }
+    fd_from_modes(&s, 1, u, me, a);
+    fd_arena b = a;
+    fd_cov *end = fd_cov_table(&b, &s, lamP);
+    fd_loglik(&how, 0, fd_seed(1), 0, B, x, got, b);
+    for (int j = 0; j < B; j++) {
+        double want = fd_gauss_logp(end, me, x + j * size, b), hand = 0;
+        fd_real v[N * CH], w[N * CH];
+        fd_to_modes(&s, 1, x + j * size, v, b);
+        fd_to_modes(&s, 1, me, w, b);
+        for (int k = 0; k < size; k++)
+            if (lamP[k % n] > 0) hand += log_normal(v[k], w[k], lamP[k % n]);
+        NEAR(want, hand, 1e-9, "fd_gauss_logp");
+        NEAR(got[j], want, scheme == FD_PF_RK4 ? TOL(3e-5, 3e-2) : TOL(2e-2, 5e-2),
+             "%d points, process %d, %s", n, i, fd_scheme_name(scheme));
+    }
+    double one;
+    fd_loglik(&how, 0, fd_seed(1), 2, 1, x + 2 * size, &one, b);
+    OK(one == got[2], "alone or in a batch");
+    if (scheme == FD_PF_HEUN) {
+        double ends[2] = { p->tmax, p->tmin }, own[B], three[3] = { 0 };
+        fd_sampler h2 = how;
+        h2.scheme = FD_PF_ADAPTIVE, h2.t = ends, h2.steps = 1;
+        h2.rtol = h2.atol = TOL(1e-8, 1e-6);
+        fd_loglik(&h2, 0, fd_seed(1), 0, B, x, own, b);
+        for (int j = 0; j < B; j++)
+            NEAR(own[j], fd_gauss_logp(end, me, x + j * size, b), TOL(1e-5, 3e-2),
+                 "%d points, process %d, adaptive", n, i);
+        fd_loglik(&h2, 2, fd_seed(1), 0, B, x, three, b);
+        fd_loglik(&h2, 2, fd_seed(1), 2, 1, x + 2 * size, &one, b);
+        OK(one == three[2], "adaptive: alone or in a batch");
+    }
+    if (scheme == FD_PF_RK4) check_loglik_probes(i, how, x, b);
+}
+
+/* A model that predicts v: the chain of conversions; J = g I: one probe is exact. */
+static void check_loglik_kind(int even, fd_process *p, const fd_real *m, const fd_real *x,
+                              fd_arena a)
+{
+    enum { B = 3, CH = 2 };
+    const fd_space s = p->noise->s;
+    const int size = (int)s.points * CH;
+    double t[51], got[B];
+    fd_cov *prop = fd_cov_matern(&a, &s, 2.5, .3, 1);
+    as_kind k = { fd_oracle_gauss(&a, p, m, prop), p, FD_V };
+    p->tmin = .02;
+    fd_times(p, FD_GEOMETRIC, 0, 50, t, a.st);
+    fd_sampler how = { .p = p, .t = t, .steps = 50, .scheme = FD_PF_RK4,
+                       .start = FD_START_UNIT, .model = k.of };
+    double exact[B], other[B];
+    fd_loglik(&how, 0, fd_seed(1), 0, B, x, exact, a);
+    fd_loglik(&how, 1, fd_seed(1), 0, B, x, got, a);
+    how.model = (fd_model){ FD_V, as_eval, as_vjp, NULL, &k, NULL };
+    fd_loglik(&how, 1, fd_seed(1), 0, B, x, other, a);
+    for (int j = 0; j < B; j++) {
+        if (even) {                                     /* a projected z has no fixed length */
+            enum { R = 60 };
+            double m1 = 0, m2 = 0, one;
+            for (int i = 0; i < R; i++) {
+                fd_loglik(&how, 1, fd_seed(8), i, 1, x + j * size, &one, a);
+                m1 += one / R, m2 += one * one / R;
+            }
+            NEAR(m1, exact[j], 5 * sqrt((m2 - m1 * m1) / R), "Nyquist modes stay out of z");
+            continue;
+        }
+        NEAR(other[j], got[j], TOL(1e-9, 2e-2), "a model that predicts v");
+        NEAR(got[j], exact[j], TOL(1e-9, 2e-2), "J = g I");
+    }
+}
+
+/* A mixture in two modes of five: the diagonal of J, not all of it. */
+static void check_loglik_five(const double *t, fd_arena a)
+{
+    double lp;
+    fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 1);
+    fd_cov *n5 = fd_cov_matern(&a, &s, 1, .3, 1), *d5 = fd_cov_matern(&a, &s, .2, .2, 1.5);
+    fd_process f5 = fd_flow(n5, .05);
+    const fd_cov *c5[2] = { d5, d5 };
+    fd_real mm[10], x[5], um[10], ux[5];
+    fd_normal(fd_seed(93), 10, mm);
+    fd_normal(fd_seed(94), 5, x);
+    fd_sampler how = { .p = &f5, .t = t, .steps = 800, .scheme = FD_PF_RK4 };
+    how.model = fd_oracle_mix(&a, &f5, 2, (double[]){ .3, .7 }, mm, c5);
+    fd_loglik(&how, 0, fd_seed(1), 0, 1, x, &lp, a);
+    fd_to_modes(&s, 2, mm, um, a);
+    fd_to_modes(&s, 1, x, ux, a);
+    double l[2] = { log(.3), log(.7) };
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 5; k++) l[i] += log_normal(ux[k], um[i * 5 + k],
+                                                       d5->lam[k] + .0025 * n5->lam[k]);
+    double top = maxf(l[0], l[1]), want = top + log(exp(l[0] - top) + exp(l[1] - top));
+    NEAR(lp, want, TOL(1e-5, 2e-2), "mixture on five modes");
+}
+
+static void check_loglik(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    enum { B = 3, CH = 2, N = 6, S = B * N * CH };
+    double *t = fd_new(&a, double, 801);
+    check_loglik_mode(a);
 
     /* many modes: scalar and modal processes, Nyquist modes, channels, every scheme */
     for (int even = 0; even < 2; even++) {
-        int n = even ? N : 5, size = n * CH;
+        int n = even ? N : 5;
         fd_space s = fd_grid(&a, 1, &n, NULL, NULL, CH);
         fd_cov *ns = fd_cov_matern(&a, &s, 1, .3, 1), *ds = fd_cov_matern(&a, &s, 1, .2, 1.5);
         fd_process p[4] = { fd_vp(ns, .1, 20), fd_fdp(&a, ns, .1, 5, NULL), fd_flow(ns, .02),
@@ -1925,93 +2182,9 @@ static void check_loglik(void)
         fd_cov_draw(ds, fd_seed(91), 0, B, x, a);
         fd_cov_draw(ns, fd_seed(92), 0, 1, m, a);
         for (int i = 0; i < 4; i++)
-            for (int scheme = FD_PF_HEUN; scheme <= FD_PF_RK4; scheme++) {
-                double lamP[N] = { 0 };
-                fd_real me[N * CH], u[N * CH];
-                int steps = scheme == FD_PF_RK4 ? 200 : 400;
-                how = (fd_sampler){ .p = &p[i], .t = t, .steps = steps, .scheme = scheme,
-                                    .start = FD_START_MATCHED, .mean = m, .cov = ds };
-                how.model = fd_oracle_gauss(&a, &p[i], m, ds);
-                p[i].tmin = i == 2 ? 0 : .02;
-                fd_times(&p[i], i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, steps, t, &st);
-                fd_to_modes(&s, 1, m, u, a);
-                for (int k = 0; k < size; k++) {
-                    fd_coef f = fd_law(&p[i], p[i].tmin, k % n);
-                    lamP[k % n] = ns->lam[k % n] > 0 ? f.m * f.m * ds->lam[k % n] + f.v
-                        * ns->lam[k % n] : 0;
-                    u[k] *= (fd_real)f.m;
-                }
-                fd_from_modes(&s, 1, u, me, a);
-                fd_arena b = a;
-                fd_cov *end = fd_cov_table(&b, &s, lamP);
-                fd_loglik(&how, 0, fd_seed(1), 0, B, x, got, b);
-                for (int j = 0; j < B; j++) {
-                    double want = fd_gauss_logp(end, me, x + j * size, b), hand = 0;
-                    fd_real v[N * CH], w[N * CH];
-                    fd_to_modes(&s, 1, x + j * size, v, b);
-                    fd_to_modes(&s, 1, me, w, b);
-                    for (int k = 0; k < size; k++)
-                        if (lamP[k % n] > 0) hand += log_normal(v[k], w[k], lamP[k % n]);
-                    NEAR(want, hand, 1e-9, "fd_gauss_logp");
-                    NEAR(got[j], want, scheme == FD_PF_RK4 ? TOL(3e-5, 3e-2) : TOL(2e-2, 5e-2),
-                         "%d points, process %d, %s", n, i, fd_scheme_name(scheme));
-                }
-                double one;
-                fd_loglik(&how, 0, fd_seed(1), 2, 1, x + 2 * size, &one, b);
-                OK(one == got[2], "alone or in a batch");
-                if (scheme == FD_PF_HEUN) {
-                    double ends[2] = { p[i].tmax, p[i].tmin }, own[B], three[3] = { 0 };
-                    fd_sampler h2 = how;
-                    h2.scheme = FD_PF_ADAPTIVE, h2.t = ends, h2.steps = 1;
-                    h2.rtol = h2.atol = TOL(1e-8, 1e-6);
-                    fd_loglik(&h2, 0, fd_seed(1), 0, B, x, own, b);
-                    for (int j = 0; j < B; j++)
-                        NEAR(own[j], fd_gauss_logp(end, me, x + j * size, b), TOL(1e-5, 3e-2),
-                             "%d points, process %d, adaptive", n, i);
-                    fd_loglik(&h2, 2, fd_seed(1), 0, B, x, three, b);
-                    fd_loglik(&h2, 2, fd_seed(1), 2, 1, x + 2 * size, &one, b);
-                    OK(one == three[2], "adaptive: alone or in a batch");
-                }
-                if (scheme != FD_PF_RK4) continue;
-                double p1[B], mean3 = 0, sq = 0;            /* Hutchinson: unbiased */
-                enum { R = 24 };
-                for (int rep = 0; rep < R; rep++) {
-                    double one1;
-                    how.steps = 40;
-                    fd_times(&p[i], i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, 40, t, &st);
-                    fd_loglik(&how, 1, fd_seed(7), 5 + rep, 1, x, &one1, b);
-                    mean3 += one1 / R, sq += one1 * one1 / R;
-                }
-                fd_loglik(&how, 0, fd_seed(7), 0, 1, x, p1, b);
-                NEAR(mean3, p1[0], 5 * sqrt(maxf(sq - mean3 * mean3, 0) / R) + TOL(1e-9, 1e-2),
-                     "%d points, process %d: probes", n, i);
-            }
-        /* a model that predicts v: the chain of conversions; J = g I: one probe is exact */
-        fd_cov *prop = fd_cov_matern(&a, &s, 2.5, .3, 1);
-        as_kind k = { fd_oracle_gauss(&a, &p[0], m, prop), &p[0], FD_V };
-        p[0].tmin = .02;
-        fd_times(&p[0], FD_GEOMETRIC, 0, 50, t, &st);
-        how = (fd_sampler){ .p = &p[0], .t = t, .steps = 50, .scheme = FD_PF_RK4,
-                            .start = FD_START_UNIT, .model = k.of };
-        double exact[B], other[B];
-        fd_loglik(&how, 0, fd_seed(1), 0, B, x, exact, a);
-        fd_loglik(&how, 1, fd_seed(1), 0, B, x, got, a);
-        how.model = (fd_model){ FD_V, as_eval, as_vjp, NULL, &k, NULL };
-        fd_loglik(&how, 1, fd_seed(1), 0, B, x, other, a);
-        for (int j = 0; j < B; j++) {
-            if (even) {                                     /* a projected z has no fixed length */
-                enum { R = 60 };
-                double m1 = 0, m2 = 0, one;
-                for (int i = 0; i < R; i++) {
-                    fd_loglik(&how, 1, fd_seed(8), i, 1, x + j * size, &one, a);
-                    m1 += one / R, m2 += one * one / R;
-                }
-                NEAR(m1, exact[j], 5 * sqrt((m2 - m1 * m1) / R), "Nyquist modes stay out of z");
-                continue;
-            }
-            NEAR(other[j], got[j], TOL(1e-9, 2e-2), "a model that predicts v");
-            NEAR(got[j], exact[j], TOL(1e-9, 2e-2), "J = g I");
-        }
+            for (int scheme = FD_PF_HEUN; scheme <= FD_PF_RK4; scheme++)
+                check_loglik_flow(i, &p[i], scheme, ds, m, x, a);
+        check_loglik_kind(even, &p[0], m, x, a);
         OK(!st.code, "status: %s", st.code ? st.what : "");
     }
     /* a mixture; the flow starts without error since m = 0 */
@@ -2020,7 +2193,7 @@ static void check_loglik(void)
     const fd_cov *cc[2] = { single_on(&a, one, .1), single_on(&a, one, .2) };
     fd_real mus[2] = { -1.5, 1 }, xs[4] = { (fd_real)-1.2, (fd_real)-.3, (fd_real).1, (fd_real).9 };
     double lp[4], lq[4];
-    how = (fd_sampler){ .p = &fl, .t = t, .steps = 800, .scheme = FD_PF_RK4 };
+    fd_sampler how = { .p = &fl, .t = t, .steps = 800, .scheme = FD_PF_RK4 };
     how.model = fd_oracle_mix(&a, &fl, 2, (double[]){ .3, .7 }, mus, cc);
     fd_times(&fl, FD_UNIFORM, 0, 800, t, &st);
     fd_loglik(&how, 0, fd_seed(1), 0, 4, xs, lp, a);
@@ -2036,26 +2209,7 @@ static void check_loglik(void)
         NEAR(la[i], want, TOL(1e-7, 3e-3), "mixture at %g, adaptive", xs[i]);
         NEAR(lq[i], want, TOL(1e-6, 3e-3), "mixture at %g, probes", xs[i]);
     }
-    /* a mixture in two modes of five: the diagonal of J, not all of it */
-    {
-        fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 1);
-        fd_cov *n5 = fd_cov_matern(&a, &s, 1, .3, 1), *d5 = fd_cov_matern(&a, &s, .2, .2, 1.5);
-        fd_process f5 = fd_flow(n5, .05);
-        const fd_cov *c5[2] = { d5, d5 };
-        fd_real mm[10], x[5], um[10], ux[5];
-        fd_normal(fd_seed(93), 10, mm);
-        fd_normal(fd_seed(94), 5, x);
-        how.p = &f5, how.model = fd_oracle_mix(&a, &f5, 2, (double[]){ .3, .7 }, mm, c5);
-        fd_loglik(&how, 0, fd_seed(1), 0, 1, x, lp, a);
-        fd_to_modes(&s, 2, mm, um, a);
-        fd_to_modes(&s, 1, x, ux, a);
-        double l[2] = { log(.3), log(.7) };
-        for (int i = 0; i < 2; i++)
-            for (int k = 0; k < 5; k++) l[i] += log_normal(ux[k], um[i * 5 + k],
-                                                           d5->lam[k] + .0025 * n5->lam[k]);
-        double top = maxf(l[0], l[1]), want = top + log(exp(l[0] - top) + exp(l[1] - top));
-        NEAR(lp[0], want, TOL(1e-5, 2e-2), "mixture on five modes");
-    }
+    check_loglik_five(t, a);
     OK(!st.code, "status: %s", st.code ? st.what : "");
     how.p = &fl, how.scheme = FD_DDIM;
     fd_loglik(&how, 0, fd_seed(1), 0, 1, xs, lp, a);
@@ -2073,12 +2227,66 @@ static void check_loglik(void)
     OK(fd_gauss_logp(NULL, NULL, xs, a) == 0, "of a failed covariance");
 }
 
+/* Many modes: equality for scalar and modal processes, Nyquist left out. */
+static void check_elbo_modes(fd_arena a)
+{
+    enum { N = 6, CH = 2 };
+    double t[201], nll[2];
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
+    fd_cov *ns = fd_cov_matern(&a, &s, 1, .3, 1), *ds = fd_cov_matern(&a, &s, 1, .2, 1.5);
+    fd_process p[2] = { fd_vp(ns, .1, 20), fd_fdp(&a, ns, .1, 5, NULL) };
+    fd_real x[2 * N * CH], mm[N * CH];
+    fd_cov_draw(ds, fd_seed(91), 0, 2, x, a);
+    fd_cov_draw(ns, fd_seed(92), 0, 1, mm, a);
+    for (int i = 0; i < 2; i++) {
+        fd_sampler h = { .p = &p[i], .t = t, .steps = 200, .start = FD_START_MATCHED, .mean = mm,
+                         .cov = ds };
+        h.model = fd_oracle_gauss(&a, &p[i], mm, ds);
+        fd_times(&p[i], FD_GEOMETRIC, 0, 200, t, a.st);
+        fd_elbo(&h, 0, fd_seed(1), 0, 2, x, nll, NULL, a);
+        for (int j = 0; j < 2; j++)
+            NEAR(-nll[j], fd_gauss_logp(ds, mm, x + j * N * CH, a), TOL(1e-7, 5e-2),
+                 "process %d, many modes", i);
+        double one;
+        fd_elbo(&h, 0, fd_seed(1), 1, 1, x + N * CH, &one, NULL, a);
+        OK(one == nll[1], "alone or in a batch");
+    }
+}
+
+/* A mixture: draws give a bound, close for the exact model. What cannot be. */
+static void check_elbo_mixture(fd_arena a)
+{
+    enum { R = 40 };
+    double t[61], nll[1], m = 0, m2 = 0;
+    fd_space s = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 2);
+    fd_cov *ds = fd_cov_matern(&a, &s, 1, .2, 1.5);
+    fd_cov *one = single(&a, 1);
+    fd_process vl = fd_vp(one, .1, 40);
+    const fd_cov *cc[2] = { single_on(&a, one, .1), single_on(&a, one, .2) };
+    fd_real mus[2] = { -1.5, 1 }, xs = (fd_real).1;
+    fd_sampler h = { .p = &vl, .t = t, .steps = 60 };
+    h.model = fd_oracle_mix(&a, &vl, 2, (double[]){ .3, .7 }, mus, cc);
+    fd_times(&vl, FD_LOGSNR, 0, 60, t, a.st);
+    for (int i = 0; i < R; i++) {
+        fd_elbo(&h, 4, fd_seed(3), i, 1, &xs, nll, NULL, a);
+        m += nll[0] / R, m2 += nll[0] * nll[0] / R;
+    }
+    double want = -log(.3 * exp(log_normal(xs, -1.5, .1)) + .7 * exp(log_normal(xs, 1, .2)));
+    NEAR(m, want, 5 * sqrt((m2 - m * m) / R) + 2e-3, "mixture: E of the bound");
+    OK(!a.st->code, "status: %s", a.st->code ? a.st->what : "");
+    h.steps = 0;
+    fd_elbo(&h, 0, fd_seed(1), 0, 1, &xs, nll, NULL, a);
+    OK(a.st->code == FD_EARG, "no steps");
+    a.st->code = 0, h.steps = 60, h.start = FD_START_MATCHED, h.cov = ds;
+    fd_elbo(&h, 0, fd_seed(1), 0, 1, &xs, nll, NULL, a);
+    OK(a.st->code == FD_ESHAPE, "a start with other modes");
+}
+
 static void check_elbo(void)
 {
     fd_status st;
     fd_arena a = test_arena(16 << 20, &st);
-    enum { N = 6, CH = 2 };
-    double lam = .7, c = .25, mu = 1.3, *t = fd_new(&a, double, 2001), nll[4], part[12], eps = 1e-3;
+    double lam = .7, c = .25, mu = 1.3, *t = fd_new(&a, double, 401), nll[1], part[3], eps = 1e-3;
     fd_real mean = (fd_real)mu, x0 = (fd_real)1.9;
     fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
     fd_process vp = fd_vp(noise, .1, 20);
@@ -2088,8 +2296,7 @@ static void check_elbo(void)
     fd_times(&vp, FD_LOGSNR, 0, 400, t, &st);
     fd_elbo(&how, 0, fd_seed(1), 0, 1, &x0, nll, part, a);
     NEAR(-nll[0], log_normal(1.9, mu, c), TOL(2e-10, 2e-3), "the bound is the density");
-    fd_real mean8 = (fd_real).8;
-        /* a number from elsewhere: N(.8, .3) at 1.9 */
+    fd_real mean8 = (fd_real).8;            /* a number from elsewhere: N(.8, .3) at 1.9 */
     fd_sampler h8 = how;
     double nll8;
     h8.mean = &mean8, h8.cov = single_on(&a, noise, .3);
@@ -2100,8 +2307,7 @@ static void check_elbo(void)
     double PT = T.m * T.m * c + T.v * lam, P = E.m * E.m * c + E.v * lam, v = E.v * lam,
         V = c * v / P;
     NEAR(part[0], .5 * (T.v * lam / PT - 1 - log(T.v * lam / PT) + pow(T.m * (1.9 - mu), 2) / PT),
-         TOL(1e-14, 1e-8),
-         "its start");
+         TOL(1e-14, 1e-8), "its start");
     double err = v * v * pow(mu - 1.9, 2) / (P * P) + c * c * E.m * E.m * v / (P * P);
     NEAR(part[1], .5 * (log(2 * PI * V) + err / V), TOL(1e-13, 1e-3), "its end");
     NEAR(part[0] + part[1] + part[2], nll[0], 1e-12, "its sum");
@@ -2127,48 +2333,8 @@ static void check_elbo(void)
         m += nll[0] / R, m2 += nll[0] * nll[0] / R;
     }
     NEAR(m, bad[0], 5 * sqrt((m2 - m * m) / R), "by draws");
-    /* many modes: equality for scalar and modal processes, Nyquist left out */
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
-    fd_cov *ns = fd_cov_matern(&a, &s, 1, .3, 1), *ds = fd_cov_matern(&a, &s, 1, .2, 1.5);
-    fd_process p[2] = { fd_vp(ns, .1, 20), fd_fdp(&a, ns, .1, 5, NULL) };
-    fd_real x[2 * N * CH], mm[N * CH];
-    fd_cov_draw(ds, fd_seed(91), 0, 2, x, a);
-    fd_cov_draw(ns, fd_seed(92), 0, 1, mm, a);
-    for (int i = 0; i < 2; i++) {
-        fd_sampler h = { .p = &p[i], .t = t, .steps = 200, .start = FD_START_MATCHED, .mean = mm,
-                         .cov = ds };
-        h.model = fd_oracle_gauss(&a, &p[i], mm, ds);
-        fd_times(&p[i], FD_GEOMETRIC, 0, 200, t, &st);
-        fd_elbo(&h, 0, fd_seed(1), 0, 2, x, nll, NULL, a);
-        for (int j = 0; j < 2; j++)
-            NEAR(-nll[j], fd_gauss_logp(ds, mm, x + j * N * CH, a), TOL(1e-7, 5e-2),
-                 "process %d, many modes", i);
-        double one;
-        fd_elbo(&h, 0, fd_seed(1), 1, 1, x + N * CH, &one, NULL, a);
-        OK(one == nll[1], "alone or in a batch");
-    }
-    /* a mixture: draws give a bound, close for the exact model */
-    fd_cov *one = single(&a, 1);
-    fd_process vl = fd_vp(one, .1, 40);
-    const fd_cov *cc[2] = { single_on(&a, one, .1), single_on(&a, one, .2) };
-    fd_real mus[2] = { -1.5, 1 }, xs = (fd_real).1;
-    fd_sampler h = { .p = &vl, .t = t, .steps = 60 };
-    h.model = fd_oracle_mix(&a, &vl, 2, (double[]){ .3, .7 }, mus, cc);
-    fd_times(&vl, FD_LOGSNR, 0, 60, t, &st);
-    m = m2 = 0;
-    for (int i = 0; i < R; i++) {
-        fd_elbo(&h, 4, fd_seed(3), i, 1, &xs, nll, NULL, a);
-        m += nll[0] / R, m2 += nll[0] * nll[0] / R;
-    }
-    double want = -log(.3 * exp(log_normal(xs, -1.5, .1)) + .7 * exp(log_normal(xs, 1, .2)));
-    NEAR(m, want, 5 * sqrt((m2 - m * m) / R) + 2e-3, "mixture: E of the bound");
-    OK(!st.code, "status: %s", st.code ? st.what : "");
-    h.steps = 0;
-    fd_elbo(&h, 0, fd_seed(1), 0, 1, &xs, nll, NULL, a);
-    OK(st.code == FD_EARG, "no steps");
-    st.code = 0, h.steps = 60, h.start = FD_START_MATCHED, h.cov = ds;
-    fd_elbo(&h, 0, fd_seed(1), 0, 1, &xs, nll, NULL, a);
-    OK(st.code == FD_ESHAPE, "a start with other modes");
+    check_elbo_modes(a);
+    check_elbo_mixture(a);
 }
 
 /* D + d1 x + d0 */
@@ -2194,29 +2360,72 @@ static void bent_eval(const void *self, const fd_space *s, int b, const fd_real 
     for (ptrdiff_t i = 0; i < b * n; i++) y[i] += o->e[i % n];
 }
 
+/* A score that is 1 + delta times the right one: y_s/y_t = (P_s/P_t)^((1 + d)/2) (m_t/m_s)^d. */
+static void check_scaled(int i, const fd_process *p, const fd_cov *c0, double mu, fd_arena a)
+{
+    const double lam = p->noise->lam[0], c = c0->lam[0], delta = .15;
+    double t[1001];
+    fd_real mean = (fd_real)mu;
+    wrong w = { fd_oracle_gauss(&a, p, &mean, c0), p, delta, 0 };
+    fd_sampler how = { .p = p, .t = t, .steps = 1000, .scheme = FD_PF_RK4 };
+    how.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w, NULL };
+    fd_times(p, FD_UNIFORM, 0, 1000, t, a.st);
+    fd_real x = (fd_real)-.9;
+    for (int k = 0; k < 1000; k++) fd_advance(&how, t[k], t[k + 1], 1, &x, NULL, NULL, a);
+    fd_coef T = fd_law(p, t[0], 0), S = fd_law(p, t[1000], 0);
+    double PT = T.m * T.m * c + T.v * lam, PS = S.m * S.m * c + S.v * lam;
+    double want = S.m * mu + (-.9 - T.m * mu) * pow(PS / PT, .5 * (1 + delta))
+        * pow(T.m / S.m, delta);
+    NEAR(x, want, TOL(1e-8, 2e-3), "scaled score, process %d", i);
+}
+
+/* A constant error in mode k moves that mode, by what its rows say, and no other. */
+static void check_bent(fd_arena a)
+{
+    double t[11];
+    enum { N = 9 };
+    static const int bc[3] = { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET };
+    for (int i = 0; i < 3; i++) {
+        fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, &bc[i], 1);
+        fd_cov *ns = fd_cov_matern(&a, &s, 1, .3, 1.5), *d9 = fd_cov_matern(&a, &s, 1, .2, 2.5);
+        fd_process p[2] = { fd_vp(ns, .1, 20), fd_heat(ns, 1.3, .01, NULL, NULL, 2) };
+        for (int j = 0; j < 2; j++)
+            for (int k = 0; k < N; k += 3) {
+                fd_real x[N], y[N], e[N], u[N] = { 0 };
+                u[k] = (fd_real).1;
+                fd_from_modes(&s, 1, u, e, a);
+                bent w = { fd_oracle_gauss(&a, &p[j], NULL, d9), e };
+                fd_sampler how = { .p = &p[j], .model = w.of, .t = t, .steps = 10,
+                                   .scheme = FD_ANCESTRAL };
+                fd_times(&p[j], FD_UNIFORM, 0, 10, t, a.st);
+                fd_sample(&how, fd_seed(4), 0, 1, x, a);
+                how.model = (fd_model){ FD_X0, bent_eval, NULL, NULL, &w, NULL };
+                fd_sample(&how, fd_seed(4), 0, 1, y, a);
+                double want = 0, worst = 0;
+                for (int l = 0; l < 10; l++) {
+                    fd_coef f = fd_law(&p[j], t[l], k);
+                    fd_row r = fd_step_row(&p[j], FD_ANCESTRAL, 0, t[l], t[l + 1], k, a.st);
+                    double g = d9->lam[k] * f.m / (f.m * f.m * d9->lam[k] + f.v * ns->lam[k]);
+                    want = (r.ax + r.aD * g) * want + r.aD * .1;
+                }
+                for (int l = 0; l < N; l++) y[l] -= x[l];
+                fd_to_modes(&s, 1, y, u, a);
+                NEAR(u[k], want, TOL(1e-13, 1e-5), "shift of mode %d", k);
+                for (int l = 0; l < N; l++) if (l != k) worst = maxf(worst, fabs(u[l]));
+                NEAR(worst, 0, TOL(1e-13, 1e-5), "no other mode moves");
+            }
+    }
+}
+
 static void check_wrong(void)
 {
     fd_status st;
     fd_arena a = test_arena(16 << 20, &st);
-    double lam = .7, c = .25, mu = 1.3, delta = .15, *t = fd_new(&a, double, 4001);
+    double lam = .7, c = .25, mu = 1.3, *t = fd_new(&a, double, 4001);
     fd_real mean = (fd_real)mu;
     fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
     fd_process vp = fd_vp(noise, .1, 20), ve = fd_ve(noise, .1, 9);
-    for (int i = 0; i < 2;
-         i++) {                           /* y_s/y_t = (P_s/P_t)^((1+d)/2) (m_t/m_s)^d */
-        fd_process *p = i ? &ve : &vp;
-        wrong w = { fd_oracle_gauss(&a, p, &mean, c0), p, delta, 0 };
-        fd_sampler how = { .p = p, .t = t, .steps = 1000, .scheme = FD_PF_RK4 };
-        how.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w, NULL };
-        fd_times(p, FD_UNIFORM, 0, 1000, t, &st);
-        fd_real x = (fd_real)-.9;
-        for (int k = 0; k < 1000; k++) fd_advance(&how, t[k], t[k + 1], 1, &x, NULL, NULL, a);
-        fd_coef T = fd_law(p, t[0], 0), S = fd_law(p, t[1000], 0);
-        double PT = T.m * T.m * c + T.v * lam, PS = S.m * S.m * c + S.v * lam;
-        double want = S.m * mu + (-.9 - T.m * mu) * pow(PS / PT, .5 * (1 + delta))
-            * pow(T.m / S.m, delta);
-        NEAR(x, want, TOL(1e-8, 2e-3), "scaled score, process %d", i);
-    }
+    for (int i = 0; i < 2; i++) check_scaled(i, i ? &ve : &vp, c0, mu, a);
     /* an affine error: KL(p_e | p_model,e) <= KL(p_T | start) + path KL */
     static const double ds[3][2] = { { .1, 0 }, { 0, .2 }, { -.08, .15 } };
     for (int i = 0; i < 3; i++) {
@@ -2258,39 +2467,7 @@ static void check_wrong(void)
                       / (T.v * lam));
         NEAR(got, path, 2e-3 * path + TOL(0, 1e-2), "the path term of fd_elbo");
     }
-    /* a constant error in mode k moves that mode, by what its rows say, and no other */
-    enum { N = 9 };
-    static const int bc[3] = { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET };
-    for (int i = 0; i < 3; i++) {
-        fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, &bc[i], 1);
-        fd_cov *ns = fd_cov_matern(&a, &s, 1, .3, 1.5), *d9 = fd_cov_matern(&a, &s, 1, .2, 2.5);
-        fd_process p[2] = { fd_vp(ns, .1, 20), fd_heat(ns, 1.3, .01, NULL, NULL, 2) };
-        for (int j = 0; j < 2; j++)
-            for (int k = 0; k < N; k += 3) {
-                fd_real x[N], y[N], e[N], u[N] = { 0 };
-                u[k] = (fd_real).1;
-                fd_from_modes(&s, 1, u, e, a);
-                bent w = { fd_oracle_gauss(&a, &p[j], NULL, d9), e };
-                fd_sampler how = { .p = &p[j], .model = w.of, .t = t, .steps = 10,
-                                   .scheme = FD_ANCESTRAL };
-                fd_times(&p[j], FD_UNIFORM, 0, 10, t, &st);
-                fd_sample(&how, fd_seed(4), 0, 1, x, a);
-                how.model = (fd_model){ FD_X0, bent_eval, NULL, NULL, &w, NULL };
-                fd_sample(&how, fd_seed(4), 0, 1, y, a);
-                double want = 0, worst = 0;
-                for (int l = 0; l < 10; l++) {
-                    fd_coef f = fd_law(&p[j], t[l], k);
-                    fd_row r = fd_step_row(&p[j], FD_ANCESTRAL, 0, t[l], t[l + 1], k, &st);
-                    double g = d9->lam[k] * f.m / (f.m * f.m * d9->lam[k] + f.v * ns->lam[k]);
-                    want = (r.ax + r.aD * g) * want + r.aD * .1;
-                }
-                for (int l = 0; l < N; l++) y[l] -= x[l];
-                fd_to_modes(&s, 1, y, u, a);
-                NEAR(u[k], want, TOL(1e-13, 1e-5), "shift of mode %d", k);
-                for (int l = 0; l < N; l++) if (l != k) worst = maxf(worst, fabs(u[l]));
-                NEAR(worst, 0, TOL(1e-13, 1e-5), "no other mode moves");
-            }
-    }
+    check_bent(a);
     OK(!st.code, "status: %s", st.code ? st.what : "");
 }
 
@@ -2367,6 +2544,109 @@ static double kernel_bent(const double *x, const double *y, const void *prm)
     return (1 + .7 * *x * *y) * exp(-d * d / ((const lenscale *)prm)->l) + (*x == *y ? .05 : 0);
 }
 
+/* What the points know at a time: E the modes, Kd the kernel of the data, Mt = m, mK = m Kd, and Q
+ * the Cholesky factor of m Kd m + v C. */
+enum { KERNEL_N = 7 };
+typedef struct {
+    double E[KERNEL_N][KERNEL_N], Kd[KERNEL_N * KERNEL_N], Mt[KERNEL_N * KERNEL_N];
+    double mK[KERNEL_N * KERNEL_N], Q[KERNEL_N * KERNEL_N];
+} matrices;
+
+static matrices matrices_of(const fd_process *p, double t, fd_arena a)
+{
+    enum { N = KERNEL_N };
+    matrices K;
+    double mv[N];
+    fd_real unit[N * N] = { 0 };
+    fd_space one = p->noise->s;
+    one.ch = 1;
+    for (int j = 0; j < N; j++) unit[j * N + j] = 1;
+    fd_from_modes(&one, N, unit, unit, a);
+    for (int j = 0; j < N; j++) {
+        mv[j] = fd_law(p, t, j).m;
+        for (int q = 0; q < N; q++) K.E[j][q] = unit[j * N + q];
+    }
+    for (int q = 0; q < N; q++)                   /* Mt = m as a matrix of points, K, v C */
+        for (int r = 0; r < N; r++) {
+            double xq = (q + .5) / N, xr = (r + .5) / N;
+            K.Kd[q * N + r] = kernel_bent(&xq, &xr, &(lenscale){ .1 });
+        }
+    for (int q = 0; q < N; q++)
+        for (int r = 0; r < N; r++) {
+            K.Mt[q * N + r] = K.Q[q * N + r] = 0;
+            for (int j = 0; j < N; j++) {
+                K.Mt[q * N + r] += K.E[j][q] * mv[j] * K.E[j][r] / N;
+                K.Q[q * N + r] += K.E[j][q] * fd_law(p, t, j).v * p->noise->lam[j] * K.E[j][r];
+            }
+        }
+    for (int q = 0; q < N; q++)
+        for (int r = 0; r < N; r++) {
+            K.mK[q * N + r] = 0;
+            for (int j = 0; j < N; j++) K.mK[q * N + r] += K.Mt[q * N + j] * K.Kd[j * N + r];
+        }
+    for (int q = 0; q < N; q++)
+        for (int r = 0; r < N; r++)
+            for (int j = 0; j < N; j++) K.Q[q * N + r] += K.mK[q * N + j] * K.Mt[j * N + r];
+    fd_cholesky(a.st, N, K.Q);
+    return K;
+}
+
+/* By matrices of the points, process i: the mean, the variance, and J by a difference. */
+static void check_kernel_points(int i, const fd_process *p, const fd_real *mean, const fd_cov *data,
+                                const fd_real *x, const fd_real *dy, const double *t, fd_arena a)
+{
+    enum { N = KERNEL_N, CH = 2, B = 2, S = B * N * CH };
+    fd_real y[S], z[S];
+    const fd_cov *n = p->noise;
+    fd_model k = fd_oracle_kernel(&a, p, mean, data);
+    k.eval(k.self, &n->s, B, x, t, y, a);
+    k.vjp(k.self, &n->s, B, x, t, dy, z, a);
+    double worst = 0, worst2 = 0, dot[2] = { 0 };
+    for (int b = 0; b < B; b++) {
+        const matrices K = matrices_of(p, t[b], a);
+        double w[N];
+        for (int c = 0; c < CH; c++) {
+            const fd_real *xc = x + (b * CH + c) * N, *mc = mean + c * N;
+            for (int q = 0; q < N; q++) {
+                w[q] = xc[q];
+                for (int j = 0; j < N; j++) w[q] -= K.Mt[q * N + j] * mc[j];
+            }
+            fd_solve_lower(N, K.Q, 0, w);
+            fd_solve_lower(N, K.Q, 1, w);
+            for (int q = 0; q < N; q++) {
+                double D = mc[q];
+                for (int j = 0; j < N; j++) D += K.mK[j * N + q] * w[j];
+                worst = maxf(worst, fabs(D - y[(b * CH + c) * N + q]));
+            }
+        }
+        {                                               /* its variance, mode by mode */
+            fd_real v[N * CH];
+            k.var(k.self, &n->s, 1, x, &t[b], v, a);
+            for (int j = 0; j < N; j++) {
+                double var = 0, g[N];
+                for (int q = 0; q < N; q++) {
+                    g[q] = 0;
+                    for (int r = 0; r < N; r++) {
+                        var += K.E[j][q] * K.Kd[q * N + r] * K.E[j][r] / N / N;
+                        g[q] += K.mK[q * N + r] * K.E[j][r] / N;
+                    }
+                }
+                fd_solve_lower(N, K.Q, 0, g);
+                for (int q = 0; q < N; q++) var -= g[q] * g[q];
+                worst2 = maxf(worst2, fabs(var - v[j]));
+            }
+        }
+    }
+    NEAR(worst, 0, TOL(1e-11, 3e-5), "kernel matrices, case %d", i);
+    NEAR(worst2, 0, TOL(1e-11, 3e-5), "kernel matrices, case %d: variance", i);
+    fd_real up[S], yu[S];                             /* D is affine: dy J dy is a difference */
+    for (int j = 0; j < S; j++) up[j] = x[j] + dy[j];
+    k.eval(k.self, &n->s, B, up, t, yu, a);
+    for (int j = 0; j < S; j++)
+        dot[0] += dy[j] * ((double)yu[j] - y[j]), dot[1] += (double)z[j] * dy[j];
+    NEAR(dot[1], dot[0], TOL(1e-11, 1e-4) * fabs(dot[0]) + TOL(0, 1e-4), "case %d: vjp", i);
+}
+
 /* the same by the library: against the matrices of the points; where modes agree, against the
  * diagonal model */
 static void check_kernel(void)
@@ -2398,87 +2678,7 @@ static void check_kernel(void)
         k.var(k.self, &s, B, x, t, z, a);
         NEAR(test_rel(S, z, y), 0, TOL(1e-12, 1e-5), "common modes, process %d: variance", i);
     }
-    for (int i = 0; i < 3; i++) {                           /* by matrices of the points */
-        const fd_cov *n = p[i].noise;
-        fd_model k = fd_oracle_kernel(&a, &p[i], mean, data);
-        k.eval(k.self, &n->s, B, x, t, y, a);
-        k.vjp(k.self, &n->s, B, x, t, dy, z, a);
-        double worst = 0, worst2 = 0, dot[2] = { 0 };
-        for (int b = 0; b < B; b++) {
-            double E[N][N], mv[N], Q[N * N], Kd[N * N], w[N];
-            fd_real unit[N * N] = { 0 };
-            fd_space one = n->s;
-            one.ch = 1;
-            for (int j = 0; j < N; j++) unit[j * N + j] = 1;
-            fd_from_modes(&one, N, unit, unit, a);
-            for (int j = 0; j < N; j++) {
-                mv[j] = fd_law(&p[i], t[b], j).m;
-                for (int q = 0; q < N; q++) E[j][q] = unit[j * N + q];
-            }
-            for (int q = 0; q < N; q++)                   /* Mt = m as a matrix of points, K, v C */
-                for (int r = 0; r < N; r++) {
-                    double xq = (q + .5) / N, xr = (r + .5) / N;
-                    Kd[q * N + r] = kernel_bent(&xq, &xr, &(lenscale){ .1 });
-                }
-            double mK[N * N], Mt[N * N];
-            for (int q = 0; q < N; q++)
-                for (int r = 0; r < N; r++) {
-                    Mt[q * N + r] = Q[q * N + r] = 0;
-                    for (int j = 0; j < N; j++) {
-                        Mt[q * N + r] += E[j][q] * mv[j] * E[j][r] / N;
-                        Q[q * N + r] += E[j][q] * fd_law(&p[i], t[b], j).v * n->lam[j] * E[j][r];
-                    }
-                }
-            for (int q = 0; q < N; q++)
-                for (int r = 0; r < N; r++) {
-                    mK[q * N + r] = 0;
-                    for (int j = 0; j < N; j++) mK[q * N + r] += Mt[q * N + j] * Kd[j * N + r];
-                }
-            for (int q = 0; q < N; q++)
-                for (int r = 0; r < N; r++)
-                    for (int j = 0; j < N; j++) Q[q * N + r] += mK[q * N + j] * Mt[j * N + r];
-            fd_cholesky(&st, N, Q);
-            for (int c = 0; c < CH; c++) {
-                const fd_real *xc = x + (b * CH + c) * N, *mc = mean + c * N;
-                for (int q = 0; q < N; q++) {
-                    w[q] = xc[q];
-                    for (int j = 0; j < N; j++) w[q] -= Mt[q * N + j] * mc[j];
-                }
-                fd_solve_lower(N, Q, 0, w);
-                fd_solve_lower(N, Q, 1, w);
-                for (int q = 0; q < N; q++) {
-                    double D = mc[q];
-                    for (int j = 0; j < N; j++) D += mK[j * N + q] * w[j];
-                    worst = maxf(worst, fabs(D - y[(b * CH + c) * N + q]));
-                }
-            }
-            {                                               /* its variance, mode by mode */
-                fd_real v[N * CH];
-                k.var(k.self, &n->s, 1, x, &t[b], v, a);
-                for (int j = 0; j < N; j++) {
-                    double var = 0, g[N];
-                    for (int q = 0; q < N; q++) {
-                        g[q] = 0;
-                        for (int r = 0; r < N; r++) {
-                            var += E[j][q] * Kd[q * N + r] * E[j][r] / N / N;
-                            g[q] += mK[q * N + r] * E[j][r] / N;
-                        }
-                    }
-                    fd_solve_lower(N, Q, 0, g);
-                    for (int q = 0; q < N; q++) var -= g[q] * g[q];
-                    worst2 = maxf(worst2, fabs(var - v[j]));
-                }
-            }
-        }
-        NEAR(worst, 0, TOL(1e-11, 3e-5), "kernel matrices, case %d", i);
-        NEAR(worst2, 0, TOL(1e-11, 3e-5), "kernel matrices, case %d: variance", i);
-        fd_real up[S], yu[S];                             /* D is affine: dy J dy is a difference */
-        for (int j = 0; j < S; j++) up[j] = x[j] + dy[j];
-        k.eval(k.self, &n->s, B, up, t, yu, a);
-        for (int j = 0; j < S; j++)
-            dot[0] += dy[j] * ((double)yu[j] - y[j]), dot[1] += (double)z[j] * dy[j];
-        NEAR(dot[1], dot[0], TOL(1e-11, 1e-4) * fabs(dot[0]) + TOL(0, 1e-4), "case %d: vjp", i);
-    }
+    for (int i = 0; i < 3; i++) check_kernel_points(i, &p[i], mean, data, x, dy, t, a);
     /* even grids: no noise on a mode, and data there or not */
     fd_space ev = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
     fd_cov *ne = fd_cov_matern(&a, &ev, 1, .3, 1), *de = fd_cov_matern(&a, &ev, .8, .2, 1.5);
@@ -2538,87 +2738,92 @@ static double sinB(double r, const void *self, double *d)
     return sin(PI * r / 2);
 }
 
-static void check_interpolant(void)
+/* A path: its states and targets; the exact model is the regression: slope Cov(target, x)/Var(x)
+ * in each mode, through the means. */
+static void check_path(int k, const fd_interpolant *p, const fd_cov *c0, const fd_cov *c1,
+                       const fd_real *m, const double *r, fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(8 << 20, &st);
     enum { N = 6, CH = 2, B = 3, S = B * N * CH };
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
-    fd_cov *noise = fd_cov_matern(&a, &s, .8, .3, 1), *c0 = fd_cov_matern(&a, &s, 1, .2, 2.5);
-    fd_cov *c1 = fd_cov_exp(&a, &s, .6, .3);
-    fd_real x0[S], x1[S], z[S], x[S], y[S], m[2 * N * CH], xi[S];
-    double r[B] = { .13, .58, .91 };
+    const fd_cov *noise = p->noise;
+    const fd_space s = noise->s;
+    fd_real x0[S], x1[S], z[S], x[S], y[S], xi[S];
     fd_normal(fd_seed(161), S, x0);
     fd_normal(fd_seed(162), S, x1);
-    fd_normal(fd_seed(163), 2 * N * CH, m);
-    fd_interpolant ps[2] = { { .noise = noise, .g = .7 },
-                         { .noise = noise, .A = cosA, .B = sinB, .G = bump } };
-    for (int k = 0; k < 2; k++) {
-        const fd_interpolant *p = &ps[k];
-        double w[B][6], worst[3] = { 0 };
-        for (int i = 0; i < B; i++) {
-            w[i][0] = k ? cosA(r[i], NULL, &w[i][3]) : 1 - r[i];
-            w[i][1] = k ? sinB(r[i], NULL, &w[i][4]) : r[i];
-            w[i][2] = k ? bump(r[i], NULL, &w[i][5]) : .7 * sin(PI * r[i]) * sin(PI * r[i]);
-            if (!k) w[i][3] = -1, w[i][4] = 1, w[i][5] = 1.4 * PI * sin(PI * r[i]) * cos(PI * r[i]);
-        }
-        fd_interpolant_draw(p, fd_seed(164), 5, B, x0, x1, r, x, z, a);
-        fd_cov_draw(noise, fd_seed(164), 5, B, xi, a);
-        OK(!memcmp(z, xi, sizeof z), "z is draw first + i");
-        fd_interpolant_target(p, FD_VELOCITY, B, x0, x1, z, r, y, a);
-        for (int j = 0; j < S; j++) {
-            const double *c = w[j / (N * CH)];
-            worst[0] = maxf(worst[0], fabs(x[j] - c[0] * x0[j] - c[1] * x1[j] - c[2] * z[j]));
-            worst[1] = maxf(worst[1], fabs(y[j] - c[3] * x0[j] - c[4] * x1[j] - c[5] * z[j]));
-        }
-        NEAR(worst[0], 0, 10 * EPS, "state of path %d", k);
-        NEAR(worst[1], 0, 40 * EPS, "velocity of path %d", k);
-        fd_interpolant_target(p, FD_NOISE, B, x0, x1, z, r, y, a);
-        OK(!memcmp(y, z, sizeof y), "the target of the noise");
-        fd_interpolant_draw(p, fd_seed(164), 5, B, x0, x1, r, y, NULL, a);
-        OK(!memcmp(x, y, sizeof y), "z is not wanted");
-
-        /* the exact model is the regression: slope Cov(target, x)/Var(x) in each mode, through the
-         * means */
-        for (int kind = 0; kind < 2; kind++) {
-            fd_model o = fd_oracle_interpolant(&a, p, kind ? FD_NOISE : FD_VELOCITY, m, c0,
-                                               m + N * CH, c1);
-            fd_real u[S], v[S], M[2 * N * CH];
-            o.eval(o.self, &s, B, x, r, y, a);
-            fd_to_modes(&s, B, x, u, a);
-            fd_to_modes(&s, B, y, v, a);
-            fd_to_modes(&s, 2, m, M, a);
-            for (int j = 0; j < S; j++) {
-                int q = j % (N * CH), mode = j % N;
-                const double *c = w[j / (N * CH)];
-                const double var[3] = { c0->lam[mode], c1->lam[mode], noise->lam[mode] };
-                double V = 0, cross = 0, mean = c[0] * M[q] + c[1] * M[N * CH + q];
-                double at = kind ? 0 : c[3] * M[q] + c[4] * M[N * CH + q];
-                for (int i = 0; i < 3; i++) {
-                    V += c[i] * c[i] * var[i];
-                    cross += c[i] * (kind ? i == 2 : c[3 + i]) * var[i];
-                }
-                if (V > 0) at += cross / V * (u[j] - mean);
-                worst[2] = maxf(worst[2], fabs(at - v[j]));
-            }
-            NEAR(worst[2], 0, TOL(1e-12, 1e-4), "exact model of path %d, kind %d", k, kind);
-        }
-        /* with N(0, C) at one end it is the one-sided path */
-        if (k) continue;
-        fd_process one = fd_path(noise, ot_A, ot_B, bump, &(double){ 0 });
-        fd_interpolant two = { .noise = noise, .G = bump };
-        fd_model o = fd_oracle_interpolant(&a, &two, FD_VELOCITY, NULL, noise, m, c1);
-        fd_model g = fd_oracle_gauss(&a, &one, m, c1);
-        double t[B];
-        for (int i = 0; i < B; i++) t[i] = 1 - r[i];
-        fd_cov_pow(noise, 0, B, x, x, a);
-        o.eval(o.self, &s, B, x, r, y, a);
-        fd_predict(&g, FD_VELOCITY, &one, B, x, t, z, a);
-        fd_cov_pow(noise, 0, B, z, z, a);
-        fd_cov_pow(noise, 0, B, y, y, a);
-        NEAR(test_rel(S, y, z), 0, TOL(1e-11, 1e-4), "one end N(0, C): fd_path");
+    double w[B][6], worst[3] = { 0 };
+    for (int i = 0; i < B; i++) {
+        w[i][0] = k ? cosA(r[i], NULL, &w[i][3]) : 1 - r[i];
+        w[i][1] = k ? sinB(r[i], NULL, &w[i][4]) : r[i];
+        w[i][2] = k ? bump(r[i], NULL, &w[i][5]) : .7 * sin(PI * r[i]) * sin(PI * r[i]);
+        if (!k) w[i][3] = -1, w[i][4] = 1, w[i][5] = 1.4 * PI * sin(PI * r[i]) * cos(PI * r[i]);
     }
-    /* the law of n steps, up and down, flow and equation: to the other end, order 2 */
+    fd_interpolant_draw(p, fd_seed(164), 5, B, x0, x1, r, x, z, a);
+    fd_cov_draw(noise, fd_seed(164), 5, B, xi, a);
+    OK(!memcmp(z, xi, sizeof z), "z is draw first + i");
+    fd_interpolant_target(p, FD_VELOCITY, B, x0, x1, z, r, y, a);
+    for (int j = 0; j < S; j++) {
+        const double *c = w[j / (N * CH)];
+        worst[0] = maxf(worst[0], fabs(x[j] - c[0] * x0[j] - c[1] * x1[j] - c[2] * z[j]));
+        worst[1] = maxf(worst[1], fabs(y[j] - c[3] * x0[j] - c[4] * x1[j] - c[5] * z[j]));
+    }
+    NEAR(worst[0], 0, 10 * EPS, "state of path %d", k);
+    NEAR(worst[1], 0, 40 * EPS, "velocity of path %d", k);
+    fd_interpolant_target(p, FD_NOISE, B, x0, x1, z, r, y, a);
+    OK(!memcmp(y, z, sizeof y), "the target of the noise");
+    fd_interpolant_draw(p, fd_seed(164), 5, B, x0, x1, r, y, NULL, a);
+    OK(!memcmp(x, y, sizeof y), "z is not wanted");
+
+    /* the exact model is the regression: slope Cov(target, x)/Var(x) in each mode, through the
+     * means */
+    for (int kind = 0; kind < 2; kind++) {
+        fd_model o = fd_oracle_interpolant(&a, p, kind ? FD_NOISE : FD_VELOCITY, m, c0,
+                                           m + N * CH, c1);
+        fd_real u[S], v[S], M[2 * N * CH];
+        o.eval(o.self, &s, B, x, r, y, a);
+        fd_to_modes(&s, B, x, u, a);
+        fd_to_modes(&s, B, y, v, a);
+        fd_to_modes(&s, 2, m, M, a);
+        for (int j = 0; j < S; j++) {
+            int q = j % (N * CH), mode = j % N;
+            const double *c = w[j / (N * CH)];
+            const double var[3] = { c0->lam[mode], c1->lam[mode], noise->lam[mode] };
+            double V = 0, cross = 0, mean = c[0] * M[q] + c[1] * M[N * CH + q];
+            double at = kind ? 0 : c[3] * M[q] + c[4] * M[N * CH + q];
+            for (int i = 0; i < 3; i++) {
+                V += c[i] * c[i] * var[i];
+                cross += c[i] * (kind ? i == 2 : c[3 + i]) * var[i];
+            }
+            if (V > 0) at += cross / V * (u[j] - mean);
+            worst[2] = maxf(worst[2], fabs(at - v[j]));
+        }
+        NEAR(worst[2], 0, TOL(1e-12, 1e-4), "exact model of path %d, kind %d", k, kind);
+    }
+}
+
+/* With N(0, C) at one end it is the one-sided path. */
+static void check_one_sided(const fd_cov *noise, const fd_cov *c1, const fd_real *m,
+                            const double *r, fd_arena a)
+{
+    enum { N = 6, CH = 2, B = 3, S = B * N * CH };
+    const fd_space s = noise->s;
+    fd_real x[S], y[S], z[S];
+    fd_normal(fd_seed(161), S, x);
+    fd_process one = fd_path(noise, ot_A, ot_B, bump, &(double){ 0 });
+    fd_interpolant two = { .noise = noise, .G = bump };
+    fd_model o = fd_oracle_interpolant(&a, &two, FD_VELOCITY, NULL, noise, m, c1);
+    fd_model g = fd_oracle_gauss(&a, &one, m, c1);
+    double t[B];
+    for (int i = 0; i < B; i++) t[i] = 1 - r[i];
+    fd_cov_pow(noise, 0, B, x, x, a);
+    o.eval(o.self, &s, B, x, r, y, a);
+    fd_predict(&g, FD_VELOCITY, &one, B, x, t, z, a);
+    fd_cov_pow(noise, 0, B, z, z, a);
+    fd_cov_pow(noise, 0, B, y, y, a);
+    NEAR(test_rel(S, y, z), 0, TOL(1e-11, 1e-4), "one end N(0, C): fd_path");
+}
+
+/* The law of n steps, up and down, flow and equation: to the other end, order 2. */
+static void check_interpolant_steps(fd_arena a)
+{
     double mus[2] = { -.6, 1.1 }, cs[2] = { .5, .2 }, lam = .8;
     fd_real mm[2] = { (fd_real)mus[0], (fd_real)mus[1] };
     fd_cov *n1 = single(&a, lam), *e0 = single_on(&a, n1, cs[0]), *e1 = single_on(&a, n1, cs[1]);
@@ -2653,6 +2858,26 @@ static void check_interpolant(void)
                 NEAR(log2(err[0] / err[1]), 2, .25, "order, down %d, case %d (%g, %g)", down, k,
                      err[0], err[1]);
         }
+}
+
+static void check_interpolant(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    enum { N = 6, CH = 2, B = 3, S = B * N * CH };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
+    fd_cov *noise = fd_cov_matern(&a, &s, .8, .3, 1), *c0 = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    fd_cov *c1 = fd_cov_exp(&a, &s, .6, .3);
+    fd_cov *n1 = single(&a, .8);
+    fd_real x[S], y[S], m[2 * N * CH];
+    double r[B] = { .13, .58, .91 };
+    fd_normal(fd_seed(161), S, x);
+    fd_normal(fd_seed(163), 2 * N * CH, m);
+    fd_interpolant ps[2] = { { .noise = noise, .g = .7 },
+                             { .noise = noise, .A = cosA, .B = sinB, .G = bump } };
+    for (int k = 0; k < 2; k++) check_path(k, &ps[k], c0, c1, m, r, a);
+    check_one_sided(noise, c1, m, r, a);
+    check_interpolant_steps(a);
     OK(!st.code, "status: %s", st.code ? st.what : "");
     fd_interpolant p = { .noise = noise };
     fd_model u = fd_oracle_interpolant(&a, &p, FD_VELOCITY, NULL, c0, NULL, c1);
@@ -2660,13 +2885,13 @@ static void check_interpolant(void)
     fd_interpolant_step(&p, &u, NULL, 1, 0, .1, B, x, NULL, a);
     OK(st.code == FD_EARG && !memcmp(x, y, sizeof x), "c > 0 without a model of the noise");
     st.code = 0;
-    fd_interpolant_target(&p, FD_SCORE, B, x0, x1, z, r, y, a);
+    fd_interpolant_target(&p, FD_SCORE, B, x, x, x, r, y, a);
     OK(st.code == FD_EARG, "no such target");
     st.code = 0;
     OK(!fd_oracle_interpolant(&a, &p, FD_X0, NULL, c0, NULL, c1).eval && st.code == FD_EARG,
        "no such kind");
     st.code = 0;
-    OK(!fd_oracle_interpolant(&a, &p, FD_VELOCITY, NULL, c0, NULL, e1).eval && st.code == FD_ESHAPE,
+    OK(!fd_oracle_interpolant(&a, &p, FD_VELOCITY, NULL, c0, NULL, n1).eval && st.code == FD_ESHAPE,
        "other modes");
     st.code = 0;
     u.eval(u.self, &n1->s, 1, x, r, y, a);
@@ -2694,11 +2919,9 @@ static void mix_at(double r, double lam, double x, double *pdf, double *cdf)
         }
 }
 
-static void check_interpolant_mix(void)
+/* One mode: the flow carries quantiles; the noise is the slope of the log density. */
+static void check_mix_mode(fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(8 << 20, &st);
-    enum { N = 6, CH = 2, B = 2, S = B * N * CH };
     double lam = .8, pdf[3], cdf[2];
     fd_cov *n1 = single(&a, lam);
     const fd_cov *c[2][3];
@@ -2736,7 +2959,52 @@ static void check_interpolant_mix(void)
         NEAR(z, -G * lam * (log(pdf[2]) - log(pdf[0])) / (2 * h), TOL(1e-7, 1e-4),
              "noise at r = %g", r);
     }
+}
 
+/* The equation with noise ends in the data set, whatever it begins with. */
+static void check_mix_ends(const fd_interpolant *p, const fd_mix *from, const fd_mix *data,
+                           fd_real *x, fd_arena a)
+{
+    enum { N = 6, CH = 2, B = 2 };
+    fd_real y[B * N * CH];
+    fd_model v = fd_oracle_interpolant_mix(&a, p, FD_VELOCITY, from, data);
+    fd_model z = fd_oracle_interpolant_mix(&a, p, FD_NOISE, from, data);
+    for (int k = 0; k < 200; k++) {
+        fd_cov_draw(p->noise, fd_stream(fd_seed(177), 's', (uint32_t)k), 0, B, y, a);
+        fd_interpolant_step(p, &v, &z, 1, k / 200., (k + 1) / 200., B, x, y, a);
+    }
+    for (int b = 0; b < B; b++) {
+        double best = 9;
+        for (int i = 0; i < 3; i++)
+            best = fmin(best, test_maxdiff(N * CH, x + b * N * CH, data->mean + i * N * CH));
+        NEAR(best, 0, .05, "function %d ends in the data set", b);
+    }
+}
+
+/* A mixture that is none. */
+static void check_mix_wrong(const fd_interpolant *p, const fd_real *m0, const fd_mix *data,
+                            const fd_cov *c0, fd_arena a)
+{
+    const fd_cov *both[2] = { c0, c0 };
+    double w0[2] = { 1, 3 };
+    fd_mix gauss2 = { 2, w0, m0, both };
+    w0[0] = -1;
+    OK(!fd_oracle_interpolant_mix(&a, p, FD_NOISE, &gauss2, data).eval && a.st->code == FD_EDATA,
+       "a negative weight");
+    a.st->code = 0, gauss2.n = 0;
+    OK(!fd_oracle_interpolant_mix(&a, p, FD_NOISE, data, &gauss2).eval && a.st->code == FD_EARG,
+       "no components");
+    a.st->code = 0, gauss2.n = 2, w0[0] = 1, both[1] = single(&a, .8);
+    OK(!fd_oracle_interpolant_mix(&a, p, FD_NOISE, data, &gauss2).eval && a.st->code == FD_ESHAPE,
+       "other modes");
+}
+
+static void check_interpolant_mix(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    enum { N = 6, CH = 2, B = 2, S = B * N * CH };
+    check_mix_mode(a);
     /* two Gaussians here, three functions there; the last mode of six carries no noise and nothing
      * else */
     fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
@@ -2751,7 +3019,7 @@ static void check_interpolant_mix(void)
     fd_cov_pow(noise, 0, B, x, x, a);
     double w0[2] = { 1, 3 }, r[B] = { .35, .8 }, f[3], g[3], worst = 0;
     fd_mix gauss2 = { 2, w0, m0, both }, data = { 3, NULL, m1, NULL };
-    p.noise = noise;
+    fd_interpolant p = { .noise = noise, .A = cosA, .B = sinB, .G = bump };
     fd_to_modes(&s, 2, m0, U0, a);
     fd_to_modes(&s, 3, m1, U1, a);
     fd_to_modes(&s, B, x, U, a);
@@ -2762,7 +3030,7 @@ static void check_interpolant_mix(void)
         fd_to_modes(&s, B, y, V, a);
         for (int b = 0; b < B; b++) {
             double W[6], line[6][N * CH], sum = 0, all[N * CH] = { 0 };
-            f[0] = cosA(r[b], NULL, &g[0]), f[1] = sinB(r[b], NULL, &g[1]),
+            f[0] = cosA(r[b], NULL, &g[0]), f[1] = sinB(r[b], NULL, &g[1]);
             f[2] = bump(r[b], NULL, &g[2]);
             for (int q = 0; q < 6; q++) {
                 double l = log(w0[q / 3] / 4) - log(3);
@@ -2789,29 +3057,9 @@ static void check_interpolant_mix(void)
         }
     }
     NEAR(worst, 0, TOL(1e-10, 2e-4), "pairs of a mixture and a data set");
-    /* the equation with noise ends in the data set, whatever it begins with */
-    fd_model v = fd_oracle_interpolant_mix(&a, &p, FD_VELOCITY, &gauss2, &data);
-    fd_model z = fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &gauss2, &data);
-    for (int k = 0; k < 200; k++) {
-        fd_cov_draw(noise, fd_stream(fd_seed(177), 's', (uint32_t)k), 0, B, y, a);
-        fd_interpolant_step(&p, &v, &z, 1, k / 200., (k + 1) / 200., B, x, y, a);
-    }
-    for (int b = 0; b < B; b++) {
-        double best = 9;
-        for (int i = 0; i < 3; i++)
-            best = fmin(best, test_maxdiff(N * CH, x + b * N * CH, m1 + i * N * CH));
-        NEAR(best, 0, .05, "function %d ends in the data set", b);
-    }
+    check_mix_ends(&p, &gauss2, &data, x, a);
     OK(!st.code, "status: %s", st.code ? st.what : "");
-    w0[0] = -1;
-    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &gauss2, &data).eval && st.code == FD_EDATA,
-       "a negative weight");
-    st.code = 0, gauss2.n = 0;
-    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_EARG,
-       "no components");
-    st.code = 0, gauss2.n = 2, w0[0] = 1, both[1] = n1;
-    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_ESHAPE,
-       "other modes");
+    check_mix_wrong(&p, m0, &data, c0, a);
 }
 
 /* What neither density takes, it takes for the same reason. */

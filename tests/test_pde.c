@@ -18,52 +18,32 @@ static void coefficient(int n, int kind, double *a)
         }
 }
 
-static void darcy(void)
+/* The error of u = sin(pi x) sin(2 pi y) on n x n cells. */
+static double manufactured(int n, double *k, double *f, double *u, fd_arena a)
+{
+    double sum = 0;
+    coefficient(n, 2, k);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            double x = (i + .5) / n, y = (j + .5) / n, c = pde_pi;
+            double ux = c * cos(c * x) * sin(2 * c * y), uy = 2 * c * sin(c * x) * cos(2 * c * y);
+            double ax = c * cos(2 * c * x) * cos(c * y), ay = -.5 * c * sin(2 * c * x) * sin(c * y);
+            f[i * n + j] = 5 * c * c * k[i * n + j] * sin(c * x) * sin(2 * c * y) - ax * ux
+                           - ay * uy;
+        }
+    pde_darcy *p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
+    pde_darcy_solve(p, f, u, a);
+    for (int i = 0; i < n * n; i++) {
+        double x = (i / n + .5) / n, y = (i % n + .5) / n;
+        sum += pow(u[i] - sin(pde_pi * x) * sin(2 * pde_pi * y), 2) / n / n;
+    }
+    return sqrt(sum);
+}
+
+/* Coefficients that jump: the iterations of each way, and the pressure. */
+static void darcy_jumps(void)
 {
     fd_status st;
-    double last = 0, order = 0;
-    for (int n = 16; n <= 128; n *= 2) {
-        fd_arena a = test_arena(1 << 24, &st);
-        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n),
-            *u = fd_raw(&a, double, n * n);
-        coefficient(n, 0, k);
-        for (int i = 0; i < n * n; i++) f[i] = 1;
-        pde_darcy *p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
-        int count = pde_darcy_solve(p, f, u, a), m = n / 2;
-        double mid = .25 * (u[m * n + m] + u[(m - 1) * n + m] + u[m * n + m - 1]
-                            + u[(m - 1) * n + m - 1]);
-        static const double off[4] = { -2.3e-4, -5.7e-5, -1.4e-5, -3.5e-6 };
-        int at = n == 16 ? 0 : n == 32 ? 1 : n == 64 ? 2 : 3;
-        NEAR(mid - centre, off[at], .03 * fabs(off[at]), "centre of a square of %d cells", n);
-        OK(count > 0 && count < 25, "multigrid: %d iterations on %d cells", count, n);
-        /* u = sin(pi x) sin(2 pi y): order 2 */
-        double sum = 0;
-        coefficient(n, 2, k);
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++) {
-                double x = (i + .5) / n, y = (j + .5) / n, c = pde_pi;
-                double ux = c * cos(c * x) * sin(2 * c * y),
-                    uy = 2 * c * sin(c * x) * cos(2 * c * y);
-                double ax = c * cos(2 * c * x) * cos(c * y),
-                    ay = -.5 * c * sin(2 * c * x) * sin(c * y);
-                f[i * n + j] = 5 * c * c * k[i * n + j] * sin(c * x) * sin(2 * c * y) - ax * ux
-                    - ay * uy;
-            }
-        p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
-        pde_darcy_solve(p, f, u, a);
-        for (int i = 0; i < n * n; i++) {
-            double x = (i / n + .5) / n, y = (i % n + .5) / n;
-            sum += pow(u[i] - sin(pde_pi * x) * sin(2 * pde_pi * y), 2) / n / n;
-        }
-        sum = sqrt(sum);
-        if (n > 16) order = log(last / sum) / log(2);
-        if (n == 16) NEAR(sum, 6.1e-3, 1e-4, "manufactured solution on 16 cells");
-        if (n == 128) NEAR(sum, 9.5e-5, 1e-6, "on 128");
-        if (n > 16) NEAR(order, 2, .05, "of order 2");
-        last = sum;
-        OK(!st.code, "Darcy: %s", st.code ? st.what : "");
-        test_free();
-    }
     static const struct {
         double most, sd, at; int row, col, cg[2]; double faces, worst;
     } want[2] = {
@@ -102,24 +82,13 @@ static void darcy(void)
         OK(!st.code, "Darcy: %s", st.code ? st.what : "");
         test_free();
     }
-    /* any number of cells: the same solution as without the coarser grids */
-    for (int n = 1; n <= 37; n = n < 5 ? n + 1 : n + 16) {
-        fd_arena a = test_arena(1 << 22, &st);
-        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n),
-            *u = fd_raw(&a, double, n * n);
-        double *v = fd_raw(&a, double, n * n), off = 0;
-        coefficient(n, 1, k);
-        for (int i = 0; i < n * n; i++) f[i] = 1 + cos(i);
-        const int count = pde_darcy_solve(pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12,
-                                                        k), f, u, a);
-        pde_darcy_solve(pde_darcy_new(&a, n, PDE_HARMONIC, PDE_JACOBI, 1e-12, k), f, v, a);
-        for (int i = 0; i < n * n; i++) off = fmax(off, fabs(u[i] - v[i]));
-        NEAR(off, 0, 1e-12, "multigrid on %d cells", n);
-        OK(count > 0 && count < 30, "multigrid: %d iterations on %d cells", count, n);
-        test_free();
-    }
-    /* the gradient of Phi(u(a)), Phi = sum w u, by Richardson's differences */
+}
+
+/* The gradient of Phi(u(a)), Phi = sum w u, by Richardson's differences. */
+static void darcy_gradient(void)
+{
     enum { N = 12 };
+    fd_status st;
     fd_arena a = test_arena(1 << 22, &st);
     double k[N * N], f[N * N], u[N * N], q[N * N], g[N * N], w[N * N];
     for (int faces = PDE_HARMONIC; faces <= PDE_ARITHMETIC; faces++) {
@@ -153,6 +122,53 @@ static void darcy(void)
        "a coefficient of 0");
     st.code = FD_OK;
     test_free();
+}
+
+static void darcy(void)
+{
+    fd_status st;
+    double last = 0, order = 0;
+    for (int n = 16; n <= 128; n *= 2) {
+        fd_arena a = test_arena(1 << 24, &st);
+        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n),
+            *u = fd_raw(&a, double, n * n);
+        coefficient(n, 0, k);
+        for (int i = 0; i < n * n; i++) f[i] = 1;
+        pde_darcy *p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
+        int count = pde_darcy_solve(p, f, u, a), m = n / 2;
+        double mid = .25 * (u[m * n + m] + u[(m - 1) * n + m] + u[m * n + m - 1]
+                            + u[(m - 1) * n + m - 1]);
+        static const double off[4] = { -2.3e-4, -5.7e-5, -1.4e-5, -3.5e-6 };
+        int at = n == 16 ? 0 : n == 32 ? 1 : n == 64 ? 2 : 3;
+        NEAR(mid - centre, off[at], .03 * fabs(off[at]), "centre of a square of %d cells", n);
+        OK(count > 0 && count < 25, "multigrid: %d iterations on %d cells", count, n);
+        const double sum = manufactured(n, k, f, u, a);     /* of order 2 */
+        if (n > 16) order = log(last / sum) / log(2);
+        if (n == 16) NEAR(sum, 6.1e-3, 1e-4, "manufactured solution on 16 cells");
+        if (n == 128) NEAR(sum, 9.5e-5, 1e-6, "on 128");
+        if (n > 16) NEAR(order, 2, .05, "of order 2");
+        last = sum;
+        OK(!st.code, "Darcy: %s", st.code ? st.what : "");
+        test_free();
+    }
+    darcy_jumps();
+    /* any number of cells: the same solution as without the coarser grids */
+    for (int n = 1; n <= 37; n = n < 5 ? n + 1 : n + 16) {
+        fd_arena a = test_arena(1 << 22, &st);
+        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n),
+            *u = fd_raw(&a, double, n * n);
+        double *v = fd_raw(&a, double, n * n), off = 0;
+        coefficient(n, 1, k);
+        for (int i = 0; i < n * n; i++) f[i] = 1 + cos(i);
+        const int count = pde_darcy_solve(pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12,
+                                                        k), f, u, a);
+        pde_darcy_solve(pde_darcy_new(&a, n, PDE_HARMONIC, PDE_JACOBI, 1e-12, k), f, v, a);
+        for (int i = 0; i < n * n; i++) off = fmax(off, fabs(u[i] - v[i]));
+        NEAR(off, 0, 1e-12, "multigrid on %d cells", n);
+        OK(count > 0 && count < 30, "multigrid: %d iterations on %d cells", count, n);
+        test_free();
+    }
+    darcy_gradient();
 }
 
 static void poisson(void)
@@ -257,6 +273,35 @@ static void kept_states(const pde_flow *p,
        steps);
 }
 
+/* Cole and Hopf: u = -2 nu phi_x/phi with phi = exp(-int u/(2 nu)), which follows the heat
+ * equation. Order 1 in the step. */
+static void cole_hopf(fd_arena a)
+{
+    enum { POINTS = 64, FINE = 2048 };
+    const double nu = .05, T = .5;
+    double last = 0;
+    for (int steps = 200; steps <= 800; steps *= 2) {
+        const pde_flow p = { .n = POINTS, .nu = nu, .dt = T / steps };
+        fd_real u[POINTS];
+        double off = 0;
+        for (int i = 0; i < POINTS; i++) u[i] = (fd_real)sin(2 * pde_pi * i / POINTS);
+        for (int k = 0; k < steps; k++) pde_burgers_step(&p, u, NULL, a);
+        for (int i = 0; i < POINTS; i += 3) {               /* the heat kernel by quadrature */
+            double x = (double)i / POINTS, up = 0, down = 0;
+            for (int k = -FINE; k < FINE; k++) {
+                double y = 4. * (k + .5) / FINE, at = x - y;
+                double phi = exp((cos(2 * pde_pi * at) - 1) / (4 * pde_pi * nu)
+                                 - y * y / (4 * nu * T));
+                up += sin(2 * pde_pi * at) * phi, down += phi;
+            }
+            off = fmax(off, fabs((double)u[i] - up / down));
+        }
+        if (last > 0) NEAR(last / off, 2, TOL(.05, .3), "Burgers against Cole and Hopf, order 1");
+        else NEAR(off, 0, 5e-3, "Burgers against Cole and Hopf");
+        last = off;
+    }
+}
+
 static void flows(void)
 {
     fd_status st;
@@ -309,31 +354,7 @@ static void flows(void)
     for (int i = 0; i < 48; i++) wave[i] = moved[i] = (fd_real)cos(2 * pde_pi * i / 3);
     pde_burgers_step(&third, moved, NULL, a);
     NEAR(test_maxdiff(48, wave, moved), 0, TOL(1e-14, 1e-6), "Burgers: the wave n/3 stays");
-    /* Cole and Hopf: u = -2 nu phi_x/phi with phi = exp(-int u/(2 nu)), which follows the heat
-     * equation. Order 1 in the step. */
-    enum { POINTS = 64, FINE = 2048 };
-    const double nu = .05, T = .5;
-    double last = 0;
-    for (int steps = 200; steps <= 800; steps *= 2) {
-        const pde_flow p = { .n = POINTS, .nu = nu, .dt = T / steps };
-        fd_real u[POINTS];
-        double off = 0;
-        for (int i = 0; i < POINTS; i++) u[i] = (fd_real)sin(2 * pde_pi * i / POINTS);
-        for (int k = 0; k < steps; k++) pde_burgers_step(&p, u, NULL, a);
-        for (int i = 0; i < POINTS; i += 3) {               /* the heat kernel by quadrature */
-            double x = (double)i / POINTS, up = 0, down = 0;
-            for (int k = -FINE; k < FINE; k++) {
-                double y = 4. * (k + .5) / FINE, at = x - y;
-                double phi = exp((cos(2 * pde_pi * at) - 1) / (4 * pde_pi * nu)
-                                 - y * y / (4 * nu * T));
-                up += sin(2 * pde_pi * at) * phi, down += phi;
-            }
-            off = fmax(off, fabs((double)u[i] - up / down));
-        }
-        if (last > 0) NEAR(last / off, 2, TOL(.05, .3), "Burgers against Cole and Hopf, order 1");
-        else NEAR(off, 0, 5e-3, "Burgers against Cole and Hopf");
-        last = off;
-    }
+    cole_hopf(a);
     OK(!st.code, "status");
     test_free();
 }

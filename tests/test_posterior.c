@@ -117,6 +117,57 @@ static void adjoint_of(const fd_obs *o, const char *name, fd_arena a)
          name);
 }
 
+/* A value at a point of the grid, and a mean over a box by a fine midpoint rule. */
+static void box_mean(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 1, (int[]){ 15 }, NULL, NULL, 1);
+    fd_real x[15];
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 2.5);
+    fd_cov_draw(c, fd_seed(7), 0, 1, x, a);
+    enum { FINE = 2000 };
+    double *fine = fd_raw(&a, double, FINE), *got = fd_raw(&a, double, FINE), mean = 0, one;
+    for (int i = 0; i < FINE; i++) fine[i] = .3 + .2 * (i + .5) / FINE;
+    fd_obs o = fd_obs_points(&a, &s, FINE, fine, NULL);
+    fd_obs box = fd_obs_boxes(&a, &s, 1, (double[]){ .4 }, (double[]){ .1 }, NULL);
+    o.apply(o.self, &s, 1, x, got, a);
+    for (int i = 0; i < FINE; i++) mean += got[i] / FINE;
+    box.apply(box.self, &s, 1, x, &one, a);
+    NEAR(one, mean, TOL(1e-7, 1e-5), "mean over a box");
+    o = fd_obs_points(&a, &s, 1, (double[]){ 4. / 15 }, NULL);
+    o.apply(o.self, &s, 1, x, &one, a);
+    NEAR(one, (double)x[4], TOL(1e-13, 1e-5), "value at a grid point");
+}
+
+/* Bad input. */
+static void observations_wrong(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 1, (int[]){ 15 }, NULL, NULL, 1);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 2.5);
+    fd_obs o;
+    static const struct { double at; int ch, code; } rows[] = {
+        { -.1, 0, FD_EARG }, { 1.1, 0, FD_EARG }, { NAN, 0, FD_EARG }, { .5, 1, FD_EARG },
+        { .5, -1, FD_EARG } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        a.st->code = 0;
+        o = fd_obs_points(&a, &s, 1, &rows[i].at, &rows[i].ch);
+        OK(a.st->code == rows[i].code && o.m == 0, "place %g, channel %d", rows[i].at, rows[i].ch);
+    }
+    a.st->code = 0;
+    o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 15 });
+    OK(a.st->code == FD_EARG && !o.m, "an index too many");
+    a.st->code = 0;
+    o = fd_obs_points(&a, &s, 2, (double[]){ .3, .3 }, NULL);
+    OK(!fd_gain_new(&a, &o, c, NULL) && a.st->code == FD_EDATA, "two at one place without noise");
+    a.st->code = 0;
+    fd_obs_noise(&a, &o, .1);
+    OK(fd_gain_new(&a, &o, c, NULL) && !a.st->code, "two at one place with noise");
+    fd_obs_noise(&a, &o, NAN);
+    OK(a.st->code == FD_EDATA, "noise that is not a number");
+    a.st->code = 0;
+    OK(!fd_posterior_new(&a, NULL, c, &o, (double[]){ 1, INFINITY }) && a.st->code == FD_EDATA,
+       "y not finite");
+}
+
 static void observations(void)
 {
     static const double at[5][2] = { { .31, .37 }, { 0, 0 }, { 1.7, .6 }, { .385, .123 },
@@ -174,47 +225,8 @@ static void observations(void)
                 NEAR(y[1][k][i], y[0][k][i], TOL(1e-12, 2e-5),
                      "boundary %d, functional %d.%d on two grids", bc, k, i);
     }
-    /* values at points of the grid, and a mean over a box by a fine midpoint rule */
-    fd_arena a = all;
-    fd_space s = fd_grid(&a, 1, (int[]){ 15 }, NULL, NULL, 1);
-    fd_real x[15];
-    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 2.5);
-    fd_cov_draw(c, fd_seed(7), 0, 1, x, a);
-    enum { FINE = 2000 };
-    double *fine = fd_raw(&a, double, FINE), *got = fd_raw(&a, double, FINE), mean = 0, one;
-    for (int i = 0; i < FINE; i++) fine[i] = .3 + .2 * (i + .5) / FINE;
-    fd_obs o = fd_obs_points(&a, &s, FINE, fine, NULL);
-    fd_obs box = fd_obs_boxes(&a, &s, 1, (double[]){ .4 }, (double[]){ .1 }, NULL);
-    o.apply(o.self, &s, 1, x, got, a);
-    for (int i = 0; i < FINE; i++) mean += got[i] / FINE;
-    box.apply(box.self, &s, 1, x, &one, a);
-    NEAR(one, mean, TOL(1e-7, 1e-5), "mean over a box");
-    o = fd_obs_points(&a, &s, 1, (double[]){ 4. / 15 }, NULL);
-    o.apply(o.self, &s, 1, x, &one, a);
-    NEAR(one, (double)x[4], TOL(1e-13, 1e-5), "value at a grid point");
-    /* bad input */
-    static const struct { double at; int ch, code; } rows[] = {
-        { -.1, 0, FD_EARG }, { 1.1, 0, FD_EARG }, { NAN, 0, FD_EARG }, { .5, 1, FD_EARG },
-        { .5, -1, FD_EARG } };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        st.code = 0;
-        o = fd_obs_points(&a, &s, 1, &rows[i].at, &rows[i].ch);
-        OK(st.code == rows[i].code && o.m == 0, "place %g, channel %d", rows[i].at, rows[i].ch);
-    }
-    st.code = 0;
-    o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 15 });
-    OK(st.code == FD_EARG && !o.m, "an index too many");
-    st.code = 0;
-    o = fd_obs_points(&a, &s, 2, (double[]){ .3, .3 }, NULL);
-    OK(!fd_gain_new(&a, &o, c, NULL) && st.code == FD_EDATA, "two at one place without noise");
-    st.code = 0;
-    fd_obs_noise(&a, &o, .1);
-    OK(fd_gain_new(&a, &o, c, NULL) && !st.code, "two at one place with noise");
-    fd_obs_noise(&a, &o, NAN);
-    OK(st.code == FD_EDATA, "noise that is not a number");
-    st.code = 0;
-    OK(!fd_posterior_new(&a, NULL, c, &o, (double[]){ 1, INFINITY }) && st.code == FD_EDATA,
-       "y not finite");
+    box_mean(all);
+    observations_wrong(all);
 }
 
 /* --- the algebra that they share: against dense matrices --- */
@@ -269,6 +281,101 @@ static void gains(void)
 
 /* --- exact posteriors --- */
 
+/* Matheron's rule, by chance: mean and variance of draws; K: the covariance [N][N]. */
+static void matheron(const fd_posterior *p, int kind, const double *mean, const double *K,
+                     fd_arena a)
+{
+    enum { B = 4096, N = 32 };
+    fd_real *x = fd_raw(&a, fd_real, B * N), *again = fd_raw(&a, fd_real, 8 * N);
+    fd_posterior_draw(p, fd_seed(5), 0, B, x, a);
+    fd_posterior_draw(p, fd_seed(5), 100, 8, again, a);
+    OK(!memcmp(again, x + 100 * N, 8 * N * sizeof *x), "draws do not depend on the batch");
+    for (int i = 0; i < N; i += 3) {
+        double sum = 0, sq = 0, v = fmax(K[i * N + i], 0);
+        for (int b = 0; b < B; b++) sum += (double)x[b * N + i] / B;
+        for (int b = 0; b < B; b++) sq += pow((double)x[b * N + i] - sum, 2) / B;
+        NEAR(sum, mean[i], 4.5 * sqrt(v / B) + TOL(1e-9, 1e-4), "mean of draws, noise %d", kind);
+        NEAR(sq, v, 4.5 * v * sqrt(2. / B) + TOL(1e-9, 1e-4), "variance of draws, noise %d", kind);
+    }
+}
+
+/* The same by precisions: C_y^-1 = K^-1 + A^T Gamma^-1 A, C_y^-1 mean_y = K^-1 mean + A^T Gamma^-1
+ * y. */
+static void by_precisions(fd_arena a)
+{
+    enum { P = 8 };
+    static const double y[2] = { 1.2, -.3 }, sd[2] = { .2, .3 };
+    fd_real m0[P];
+    for (int i = 0; i < P; i++) m0[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / 32);
+    fd_space q = cells(&a, P);
+    fd_cov *c = fd_cov_kernel(&a, &q, kernel_at, &rough2);
+    fd_obs o = fd_obs_pick(&a, &q, 2, (ptrdiff_t[]){ 2, 5 });
+    fd_obs_noise_each(&a, &o, sd);
+    fd_posterior *p = fd_posterior_new(&a, m0, c, &o, y);
+    double Q[P * P], r[P], dev;
+    fd_real got[P];
+    matrix_of(c, P, Q, a);
+    inverse(P, Q, a);
+    for (int i = 0; i < P; i++) {
+        r[i] = 0;
+        for (int j = 0; j < P; j++) r[i] += Q[i * P + j] * (double)m0[j];
+    }
+    for (int i = 0; i < 2; i++)
+        Q[(2 + 3 * i) * (P + 1)] += 1 / (sd[i] * sd[i]), r[2 + 3 * i] += y[i] / (sd[i] * sd[i]);
+    inverse(P, Q, a);
+    fd_posterior_std(p, got, a);
+    OK(p && !a.st->code, "posterior by precisions");
+    if (!p) return;
+    for (int i = 0; i < P; i++) {
+        dev = 0;
+        for (int j = 0; j < P; j++) dev += Q[i * P + j] * r[j];
+        NEAR((double)p->mean[i], dev, TOL(1e-12, 1e-5), "mean by precisions");
+        NEAR((double)got[i], sqrt(Q[i * (P + 1)]), TOL(1e-12, 1e-4), "deviation by precisions");
+    }
+}
+
+/* Mode by mode against the matrix of the same operator. */
+static void mode_by_mode(fd_arena a)
+{
+    fd_space q = fd_grid(&a, 2, (int[]){ 6, 5 }, NULL, (int[]){ FD_PERIODIC, FD_NEUMANN }, 1);
+    fd_cov *c = fd_cov_matern(&a, &q, 1, .3, 1.5);
+    double mul[30];
+    fd_real B[30 * 30], x[30], e[30], dev[2][30];
+    fd_laplace(&q, mul, a);
+    for (int k = 0; k < 30; k++) mul[k] = exp(-.004 * mul[k]);
+    fd_obs blur = fd_obs_modal(&a, &q, mul);
+    for (int j = 0; j < 30; j++) {
+        double z[30];
+        memset(e, 0, sizeof e), e[j] = 1;
+        blur.apply(blur.self, &q, 1, e, z, a);
+        for (int i = 0; i < 30; i++) B[i * 30 + j] = (fd_real)z[i];
+    }
+    fd_obs full = fd_obs_matrix(&a, &q, 30, B);
+    fd_obs_noise(&a, &blur, .2), fd_obs_noise(&a, &full, .2);
+    double z[30];
+    fd_cov_draw(c, fd_seed(8), 0, 1, x, a);
+    fd_obs_draw(&blur, fd_seed(9), 0, 1, x, z, a);
+    fd_posterior *p[2] = { fd_posterior_new(&a, NULL, c, &blur, z),
+                           fd_posterior_new(&a, NULL, c, &full, z) };
+    OK(!a.st->code, "modal");
+    if (a.st->code) return;
+    for (int k = 0; k < 2; k++) fd_posterior_std(p[k], dev[k], a);
+    NEAR(p[0]->evidence, p[1]->evidence, TOL(1e-10, 2e-3), "evidence mode by mode");
+    for (int i = 0; i < 30; i++) {
+        NEAR((double)p[0]->mean[i], (double)p[1]->mean[i], TOL(1e-11, 1e-4), "mean mode by mode");
+        NEAR((double)dev[0][i], (double)dev[1][i], TOL(1e-11, 1e-3), "deviation mode by mode");
+    }
+    /* C 4.4: var_k = lam noise/(h^2 lam + noise), noise = sd^2/n */
+    double want = 0;
+    for (int k = 0; k < 30; k++) {
+        double nz = .04 * q.h, l = c->lam[k];
+        want += l * nz / (mul[k] * mul[k] * l + nz);
+    }
+    double got = 0;
+    for (int i = 0; i < 30; i++) got += (double)dev[0][i] * (double)dev[0][i] / 30;
+    NEAR(got, want, TOL(1e-12, 1e-5), "mean variance of the diagonal posterior");
+}
+
 static void posteriors(void)
 {
     fd_status st;
@@ -308,89 +415,10 @@ static void posteriors(void)
                  kind ? TOL(1e-9, 2e-3) : TOL(1e-6, 4e-3), "deviation, noise %d, point %d", kind,
                  i);
         }
-        enum { B = 4096 };                                          /* Matheron's rule, by chance */
-        fd_real *x = fd_raw(&a, fd_real, B * N), *again = fd_raw(&a, fd_real, 8 * N);
-        fd_posterior_draw(p, fd_seed(5), 0, B, x, a);
-        fd_posterior_draw(p, fd_seed(5), 100, 8, again, a);
-        OK(!memcmp(again, x + 100 * N, 8 * N * sizeof *x), "draws do not depend on the batch");
-        for (int i = 0; i < N; i += 3) {
-            double sum = 0, sq = 0, v = fmax(K[i * N + i], 0);
-            for (int b = 0; b < B; b++) sum += (double)x[b * N + i] / B;
-            for (int b = 0; b < B; b++) sq += pow((double)x[b * N + i] - sum, 2) / B;
-            NEAR(sum, mean[i], 4.5 * sqrt(v / B) + TOL(1e-9, 1e-4), "mean of draws, noise %d",
-                 kind);
-            NEAR(sq, v, 4.5 * v * sqrt(2. / B) + TOL(1e-9, 1e-4), "variance of draws, noise %d",
-                 kind);
-        }
+        matheron(p, kind, mean, K, a);
     }
-    /* the same by precisions: C_y^-1 = K^-1 + A^T Gamma^-1 A, C_y^-1 mean_y = K^-1 mean + A^T
-     * Gamma^-1 y */
-    {
-        enum { P = 8 };
-        fd_space q = cells(&a, P);
-        fd_cov *c = fd_cov_kernel(&a, &q, kernel_at, &rough2);
-        fd_obs o = fd_obs_pick(&a, &q, 2, (ptrdiff_t[]){ 2, 5 });
-        fd_obs_noise_each(&a, &o, sd);
-        fd_posterior *p = fd_posterior_new(&a, m0, c, &o, y);
-        double Q[P * P], r[P], dev;
-        fd_real got[P];
-        matrix_of(c, P, Q, a);
-        inverse(P, Q, a);
-        for (int i = 0; i < P; i++) {
-            r[i] = 0;
-            for (int j = 0; j < P; j++) r[i] += Q[i * P + j] * (double)m0[j];
-        }
-        for (int i = 0; i < 2; i++)
-            Q[(2 + 3 * i) * (P + 1)] += 1 / (sd[i] * sd[i]), r[2 + 3 * i] += y[i] / (sd[i] * sd[i]);
-        inverse(P, Q, a);
-        fd_posterior_std(p, got, a);
-        OK(p && !st.code, "posterior by precisions");
-        if (!p) return;
-        for (int i = 0; i < P; i++) {
-            dev = 0;
-            for (int j = 0; j < P; j++) dev += Q[i * P + j] * r[j];
-            NEAR((double)p->mean[i], dev, TOL(1e-12, 1e-5), "mean by precisions");
-            NEAR((double)got[i], sqrt(Q[i * (P + 1)]), TOL(1e-12, 1e-4), "deviation by precisions");
-        }
-    }
-    /* mode by mode against the matrix of the same operator */
-    fd_space q = fd_grid(&a, 2, (int[]){ 6, 5 }, NULL, (int[]){ FD_PERIODIC, FD_NEUMANN }, 1);
-    fd_cov *c = fd_cov_matern(&a, &q, 1, .3, 1.5);
-    double mul[30];
-    fd_real B[30 * 30], x[30], e[30], dev[2][30];
-    fd_laplace(&q, mul, a);
-    for (int k = 0; k < 30; k++) mul[k] = exp(-.004 * mul[k]);
-    fd_obs blur = fd_obs_modal(&a, &q, mul);
-    for (int j = 0; j < 30; j++) {
-        double z[30];
-        memset(e, 0, sizeof e), e[j] = 1;
-        blur.apply(blur.self, &q, 1, e, z, a);
-        for (int i = 0; i < 30; i++) B[i * 30 + j] = (fd_real)z[i];
-    }
-    fd_obs full = fd_obs_matrix(&a, &q, 30, B);
-    fd_obs_noise(&a, &blur, .2), fd_obs_noise(&a, &full, .2);
-    double z[30];
-    fd_cov_draw(c, fd_seed(8), 0, 1, x, a);
-    fd_obs_draw(&blur, fd_seed(9), 0, 1, x, z, a);
-    fd_posterior *p[2] = { fd_posterior_new(&a, NULL, c, &blur, z),
-                           fd_posterior_new(&a, NULL, c, &full, z) };
-    OK(!st.code, "modal");
-    if (st.code) return;
-    for (int k = 0; k < 2; k++) fd_posterior_std(p[k], dev[k], a);
-    NEAR(p[0]->evidence, p[1]->evidence, TOL(1e-10, 2e-3), "evidence mode by mode");
-    for (int i = 0; i < 30; i++) {
-        NEAR((double)p[0]->mean[i], (double)p[1]->mean[i], TOL(1e-11, 1e-4), "mean mode by mode");
-        NEAR((double)dev[0][i], (double)dev[1][i], TOL(1e-11, 1e-3), "deviation mode by mode");
-    }
-    /* C 4.4: var_k = lam noise/(h^2 lam + noise), noise = sd^2/n */
-    double want = 0;
-    for (int k = 0; k < 30; k++) {
-        double nz = .04 * q.h, l = c->lam[k];
-        want += l * nz / (mul[k] * mul[k] * l + nz);
-    }
-    double got = 0;
-    for (int i = 0; i < 30; i++) got += (double)dev[0][i] * (double)dev[0][i] / 30;
-    NEAR(got, want, TOL(1e-12, 1e-5), "mean variance of the diagonal posterior");
+    by_precisions(a);
+    mode_by_mode(a);
 }
 
 /* E[x0 | x_t, y] by conditioning the joint Gaussian of (y, x_t) at once: an independent route to C
@@ -951,12 +979,10 @@ static void guidance(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fd_arena b = a;
         fd_guide how = { .p = &p, .model = fd_oracle_kernel(&b, &p, m0, c0), .o = &o, .y = y,
-                         .rule = rows[i].rule,
-                         .zeta = rows[i].zeta };
+                         .rule = rows[i].rule, .zeta = rows[i].zeta };
         plain c = { .how = { .p = &p, .model = fd_guided(&b, &how), .t = (double[]){ 8, 1e-3 },
-                             .steps = 1,
-                             .scheme = rows[i].scheme }, .n = N, .quiet = rows[i].scheme
-                                 == FD_PF_EULER };
+                             .steps = 1, .scheme = rows[i].scheme },
+                    .n = N, .quiet = rows[i].scheme == FD_PF_EULER };
         memset(mean, 0, sizeof mean);
         memcpy(cov, start, sizeof cov);
         for (int k = 0; k < STEPS && !st.code; k++) {
@@ -1117,6 +1143,85 @@ static void lang_step(void *self, int b, double *x, const double *z, fd_arena a)
     for (int i = 0; i < b * n; i++) x[i] = (double)u[i];
 }
 
+/* root = K^1/2, by V^T sqrt V; returns lambda_max(K^1/2 P K^1/2). */
+static double largest(const double *K, const double *P, double *root, fd_arena a)
+{
+    enum { N = 16 };
+    double T[N * N], U[N * N], w[N];
+    fd_eigen(a.st, N, (memcpy(T, K, sizeof T), T), w, U, a);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            root[i * N + j] = 0;
+            for (int k = 0; k < N; k++)
+                root[i * N + j] += U[k * N + i] * sqrt(fmax(0, w[k])) * U[k * N + j];
+        }
+    times(N, root, P, T), times(N, T, root, U);
+    for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
+    fd_eigen(a.st, N, U, w, T, a);
+    return w[0];
+}
+
+/* The covariance of the exact stationary law. */
+static void stationary(const lang *l, const double *K, const double *P, const double *root,
+                       const ptrdiff_t *at, double *cov, fd_arena a)
+{
+    enum { N = 16, M = 3 };
+    double T[N * N], U[N * N];
+    memcpy(cov, P, N * N * sizeof *cov);
+    if (!l->implicit) {                                       /* (P - h/2 P K P)^-1 */
+        times(N, P, K, T), times(N, T, P, U);
+        for (int i = 0; i < N * N; i++) cov[i] -= .5 * l->h * U[i];
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < i; j++) cov[i * N + j] = cov[j * N + i];
+        inverse(N, cov, a);
+    } else {                                       /* K^1/2 ((1 + B)(1 - h B/2))^-1 K^1/2 */
+        double B[N * N];
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++) {
+                B[i * N + j] = 0;
+                for (int k = 0; k < M; k++)
+                    B[i * N + j] += root[i * N + at[k]] * root[at[k] * N + j] / .05;
+            }
+        times(N, B, B, T);
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++)
+                U[i * N + j] = (i == j) + B[i * N + j] * (1 - .5 * l->h)
+                               - .5 * l->h * T[i * N + j];
+        for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
+        inverse(N, U, a);
+        times(N, root, U, T), times(N, T, root, cov);
+    }
+}
+
+/* One step does not move the stationary law, N(wm, was); many do so beyond h_max alone. */
+static void langevin_holds(lang *l, int rough, int half, double hmax, const double *wm,
+                           const double *was, fd_arena a)
+{
+    enum { N = 16 };
+    double mean[N], cov[N * N];
+    memcpy(mean, wm, sizeof mean);
+    memcpy(cov, was, sizeof cov);
+    double bad = fd_affine_law(lang_step, l, N, N, mean, cov, a), top = 0;
+    for (int i = 0; i < N * N; i++) top = fmax(top, fabs(was[i]));
+    NEAR(bad, 0, TOL(1e-10, 1e-4), "the step is affine");
+    for (int i = 0; i < N; i++) {
+        NEAR(mean[i], wm[i], TOL(1e-9, 2e-3), "Langevin %d %d: stationary mean", rough, half);
+        for (int j = 0; j < N; j++)
+            NEAR(cov[i * N + j], was[i * N + j], TOL(1e-8, 5e-3) * top,
+                 "Langevin %d %d: stationary covariance", rough, half);
+    }
+    for (int k = 0; k < 2; k++) {                            /* at the edge of stability */
+        l->h = (k ? 1.02 : .98) * hmax;
+        memcpy(cov, was, sizeof cov);
+        for (int i = 0; i < 4000; i++) fd_affine_law(lang_step, l, N, N, mean, cov, a);
+        double tr = 0, tr0 = 0;
+        for (int i = 0; i < N; i++) tr += cov[i * (N + 1)], tr0 += was[i * (N + 1)];
+        OK(k ? !(tr < 1e6 * tr0) : tr < 1e3 * tr0,
+           "Langevin %d %d: stability at %g h_max: %g", rough, half, k ? 1.02 : .98,
+           tr / tr0);
+    }
+}
+
 static void langevin(void)
 {
     enum { N = 16, M = 3 };
@@ -1128,8 +1233,7 @@ static void langevin(void)
     fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
     fd_obs o = fd_obs_pick(&a, &s, M, at);
     fd_obs_noise(&a, &o, sqrt(.05));
-    double K0[N * N], S[N * N], P[N * N], T[N * N], U[N * N], cov[N * N], mean[N], was[N * N];
-    double wm[N];
+    double K0[N * N], S[N * N], P[N * N], root[N * N], cov[N * N], mean[N], wm[N];
     fd_real m0[N];
     for (int i = 0; i < N; i++) m0[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
     for (int rough = 0; rough < 2; rough++)
@@ -1153,72 +1257,16 @@ static void langevin(void)
             }
             for (int i = 0; i < N * N; i++) P[i] *= l.w;
             for (int i = 0; i < M; i++) P[at[i] * (N + 1)] += 1 / .05, wm[at[i]] += y[i] / .05;
-            fd_eigen(b.st, N, (memcpy(T, K0, sizeof T), T), mean, U, b);
-            double root[N * N];                /* lambda_max(K^1/2 P K^1/2) by K^1/2 = V^T sqrt V */
-            for (int i = 0; i < N; i++)
-                for (int j = 0; j < N; j++) {
-                    root[i * N + j] = 0;
-                    for (int k = 0; k < N; k++)
-                        root[i * N + j] += U[k * N + i] * sqrt(fmax(0, mean[k])) * U[k * N + j];
-                }
-            times(N, root, P, T), times(N, T, root, U);
-            for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
-            fd_eigen(b.st, N, U, mean, T, b);
-            double most = mean[0];
+            const double most = largest(K0, P, root, b);
             double hmax = 2 / (l.implicit ? most - 1 : most);        /* lambda_max(B) = most - 1 */
             l.h = .5 * hmax;
-            /* the exact stationary law, from which one step must not move */
-            memcpy(cov, P, sizeof cov);
-            if (!l.implicit) {                                       /* (P - h/2 P K P)^-1 */
-                times(N, P, K0, T), times(N, T, P, U);
-                for (int i = 0; i < N * N; i++) cov[i] -= .5 * l.h * U[i];
-                for (int i = 0; i < N; i++)
-                    for (int j = 0; j < i; j++) cov[i * N + j] = cov[j * N + i];
-                inverse(N, cov, b);
-            } else {                                       /* K^1/2 ((1 + B)(1 - h B/2))^-1 K^1/2 */
-                double B[N * N];
-                for (int i = 0; i < N; i++)
-                    for (int j = 0; j < N; j++) {
-                        B[i * N + j] = 0;
-                        for (int k = 0; k < M; k++)
-                            B[i * N + j] += root[i * N + at[k]] * root[at[k] * N + j] / .05;
-                    }
-                times(N, B, B, T);
-                for (int i = 0; i < N; i++)
-                    for (int j = 0; j < N; j++)
-                        U[i * N + j] = (i == j) + B[i * N + j] * (1 - .5 * l.h)
-                                       - .5 * l.h * T[i * N + j];
-                for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
-                inverse(N, U, b);
-                times(N, root, U, T), times(N, T, root, cov);
-            }
+            stationary(&l, K0, P, root, at, cov, b);
             inverse(N, P, b);
             for (int i = 0; i < N; i++) {
                 mean[i] = 0;
                 for (int j = 0; j < N; j++) mean[i] += P[i * N + j] * wm[j];
             }
-            memcpy(was, cov, sizeof was);
-            memcpy(wm, mean, sizeof wm);
-            double bad = fd_affine_law(lang_step, &l, N, N, mean, cov, b), top = 0;
-            for (int i = 0; i < N * N; i++) top = fmax(top, fabs(was[i]));
-            NEAR(bad, 0, TOL(1e-10, 1e-4), "the step is affine");
-            for (int i = 0; i < N; i++) {
-                NEAR(mean[i], wm[i], TOL(1e-9, 2e-3), "Langevin %d %d: stationary mean", rough,
-                     half);
-                for (int j = 0; j < N; j++)
-                    NEAR(cov[i * N + j], was[i * N + j], TOL(1e-8, 5e-3) * top,
-                         "Langevin %d %d: stationary covariance", rough, half);
-            }
-            for (int k = 0; k < 2; k++) {                            /* at the edge of stability */
-                l.h = (k ? 1.02 : .98) * hmax;
-                memcpy(cov, was, sizeof cov);
-                for (int i = 0; i < 4000; i++) fd_affine_law(lang_step, &l, N, N, mean, cov, b);
-                double tr = 0, tr0 = 0;
-                for (int i = 0; i < N; i++) tr += cov[i * (N + 1)], tr0 += was[i * (N + 1)];
-                OK(k ? !(tr < 1e6 * tr0) : tr < 1e3 * tr0,
-                   "Langevin %d %d: stability at %g h_max: %g", rough, half, k ? 1.02 : .98,
-                   tr / tr0);
-            }
+            langevin_holds(&l, rough, half, hmax, mean, cov, b);
         }
     OK(!st.code, "status");
     fd_real big[N];
@@ -1243,6 +1291,56 @@ static void lang_modes(lang *l, int n, double *S, fd_arena a)
             S[i * n + j] = S[j * n + i] = .5 * (S[i * n + j] + S[j * n + i]);
 }
 
+/* h_max and the condition number of P for a kind of noise on n points. */
+static void langevin_grid(int kind, int n, const double want[2])
+{
+    static const double y[3] = { 0 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 25, &st);
+    fd_space s = cells(&a, n);
+    double *lam = fd_raw(&a, double, n), *S = fd_raw(&a, double, n * n),
+        *w = fd_raw(&a, double, n);
+    double *V = fd_raw(&a, double, n * n);
+    for (int i = 0; i < n; i++) lam[i] = 1. / n;
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    fd_cov *c = kind == 0 ? c0 : kind == 1 ? fd_cov_table(&a, &s, lam)
+                                           : fd_cov_kernel(&a, &s, kernel_at, &rough3);
+    fd_process p = fd_ou(c, 6);
+    fd_obs o = fd_obs_pick(&a, &s, 3, (ptrdiff_t[]){ n / 5, n / 2, 4 * n / 5 });
+    fd_obs_noise(&a, &o, sqrt(.05));
+    lang l = { .p = &p, .c = c, .phi = fd_obs_potential(&a, &o, y), .t = 1e-3, .w = 1,
+               .h = want[0] };
+    l.m = kind ? fd_oracle_kernel(&a, &p, NULL, c0) : fd_oracle_gauss(&a, &p, NULL, c0);
+    lang_modes(&l, n, S, a);
+    fd_eigen(&st, n, S, w, V, a);
+    OK(!st.code, "Langevin on meshes: %s", st.code ? st.what : "");
+    /* the last eigenvalue is 1 - h lambda_max = -1 */
+    NEAR(w[n - 1], -1, TOL(1e-7, 2e-3), "h_max of noise %d, n = %d", kind, n);
+    NEAR((1 - w[n - 1]) / (1 - w[0]), want[1], TOL(1e-6, .1) * want[1],
+         "condition of noise %d, n = %d", kind, n);
+    test_free();
+}
+
+/* The error of the deviation, relative to sd, for the covariance T of coordinates. */
+static double deviation_missed(const fd_cov *c0, const double *T, const fd_real *sd, fd_arena a)
+{
+    enum { N = 32 };
+    fd_real u[N], e[N * N];
+    double miss = 0, all = 0;
+    memset(e, 0, sizeof e);
+    for (int i = 0; i < N; i++) e[i * N + i] = (fd_real)sqrt(c0->lam[i]);
+    fd_from_modes(&c0->s, N, e, e, a);
+    for (int i = 0; i < N; i++) {
+        double v = 0;
+        for (int j = 0; j < N; j++)
+            for (int q = 0; q < N; q++)
+                v += T[j * N + q] * (double)e[j * N + i] * (double)e[q * N + i];
+        u[i] = (fd_real)sqrt(v);
+        miss += pow((double)u[i] - (double)sd[i], 2), all += pow((double)sd[i], 2);
+    }
+    return sqrt(miss / all);
+}
+
 /* h_max and the condition number of P, C 1.5's table; then tau annealed from 1 to 1e-3, 2^7 steps
  * of a part of h_max on each of 10 levels (2^10, 50): the error of the deviation */
 static void langevin_mesh(void)
@@ -1259,32 +1357,7 @@ static void langevin_mesh(void)
     static const double y[3] = { 0 };
     fd_status st;
     for (int kind = 0; kind < 3; kind++)
-        for (int k = 0; k < 4; k++) {
-            fd_arena a = test_arena(1 << 25, &st);
-            const int n = 16 << k;
-            fd_space s = cells(&a, n);
-            double *lam = fd_raw(&a, double, n), *S = fd_raw(&a, double, n * n),
-                *w = fd_raw(&a, double, n);
-            double *V = fd_raw(&a, double, n * n);
-            for (int i = 0; i < n; i++) lam[i] = 1. / n;
-            fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
-            fd_cov *c = kind == 0 ? c0 : kind == 1 ? fd_cov_table(&a, &s, lam)
-                                                   : fd_cov_kernel(&a, &s, kernel_at, &rough3);
-            fd_process p = fd_ou(c, 6);
-            fd_obs o = fd_obs_pick(&a, &s, 3, (ptrdiff_t[]){ n / 5, n / 2, 4 * n / 5 });
-            fd_obs_noise(&a, &o, sqrt(.05));
-            lang l = { .p = &p, .c = c, .phi = fd_obs_potential(&a, &o, y), .t = 1e-3, .w = 1,
-                       .h = want[kind][k][0] };
-            l.m = kind ? fd_oracle_kernel(&a, &p, NULL, c0) : fd_oracle_gauss(&a, &p, NULL, c0);
-            lang_modes(&l, n, S, a);
-            fd_eigen(&st, n, S, w, V, a);
-            OK(!st.code, "Langevin on meshes: %s", st.code ? st.what : "");
-            /* the last eigenvalue is 1 - h lambda_max = -1 */
-            NEAR(w[n - 1], -1, TOL(1e-7, 2e-3), "h_max of noise %d, n = %d", kind, n);
-            NEAR((1 - w[n - 1]) / (1 - w[0]), want[kind][k][1], TOL(1e-6, .1) * want[kind][k][1],
-                 "condition of noise %d, n = %d", kind, n);
-            test_free();
-        }
+        for (int k = 0; k < 4; k++) langevin_grid(kind, 16 << k, want[kind][k]);
     enum { N = 32 };
     fd_arena a = test_arena(1 << 24, &st);
     fd_space s = cells(&a, N);
@@ -1318,20 +1391,8 @@ static void langevin_mesh(void)
             times(N, F, C, T), times(N, T, F, C);
             for (int i = 0; i < N * N; i++) C[i] += Q[i];
         }
-        fd_real u[N], e[N * N];
-        double miss = 0, all = 0;
-        memset(e, 0, sizeof e);
-        for (int i = 0; i < N; i++) e[i * N + i] = (fd_real)sqrt(c0->lam[i]);
-        fd_from_modes(&c0->s, N, e, e, a);
-        for (int i = 0; i < N; i++) {
-            double v = 0;
-            for (int j = 0; j < N; j++)
-                for (int q = 0; q < N; q++)
-                    v += C[j * N + q] * (double)e[j * N + i] * (double)e[q * N + i];
-            u[i] = (fd_real)sqrt(v);
-            miss += pow((double)u[i] - (double)sd[i], 2), all += pow((double)sd[i], 2);
-        }
-        NEAR(sqrt(miss / all), anneal[k].miss, TOL(1e-7, 2e-4), "annealed Langevin, %g h_max",
+        const double missed = deviation_missed(c0, C, sd, a);
+        NEAR(missed, anneal[k].miss, TOL(1e-7, 2e-4), "annealed Langevin, %g h_max",
              anneal[k].part);
     }
     OK(!st.code, "annealed Langevin: %s", st.code ? st.what : "");
@@ -1446,6 +1507,32 @@ static void squares_wrong(const void *self, const fd_space *s, int b, const fd_r
     squares_transpose(NULL, s, b, self, w, g, a);
 }
 
+/* p -= h/2 K grad, rotation, p -= h/2 K grad; for inf-MALA the proposal v and its p. */
+static void leap(int kind, double h, const double *K, const double *y, const double *u,
+                 const double *xi, double *v, double *p)
+{
+    enum { N = 6, M = 3 };
+    double q[N];
+    for (int half = 0; half < 2; half++) {
+        for (int i = 0; i < N; i++) {
+            q[i] = 0;
+            for (int j = 0; j < 2 * M; j += 2)
+                q[i] += K[i * N + j] * 2 * v[j] * (v[j] * v[j] - y[j / 2]) / .25;
+        }
+        if (kind == FD_MCMC_MALA) {
+            for (int i = 0; i < N && !half; i++)
+                v[i] = ((2 - h) * u[i] - 2 * h * q[i] + sqrt(8 * h) * xi[i]) / (2 + h);
+            for (int i = 0; i < N && half; i++) p[i] = q[i];
+            continue;
+        }
+        for (int i = 0; i < N; i++) p[i] -= .5 * h * q[i];
+        for (int i = 0; i < N && !half; i++) {
+            double w = v[i];
+            v[i] = cos(h) * w + sin(h) * p[i], p[i] = cos(h) * p[i] - sin(h) * w;
+        }
+    }
+}
+
 /* the acceptance ratios of inf-MALA and inf-HMC against the finite-dimensional ones, for a
  * nonlinear F */
 static void mcmc_ratios(void)
@@ -1475,7 +1562,6 @@ static void mcmc_ratios(void)
     matrix_of(C, N, K, a);
     memcpy(Q, K, sizeof Q);
     inverse(N, Q, a);
-    fd_cov_draw(C, fd_seed(2), 0, 1, x0, a);
     for (int kind = FD_MCMC_MALA; kind <= FD_MCMC_HMC; kind++)
         for (int id = 0; id < 5; id++) {
             fd_arena b = a;
@@ -1487,30 +1573,12 @@ static void mcmc_ratios(void)
             fd_cov_draw(C, fd_stream(fd_seed(6), 'k', 0), id, 1, draw, b);
             for (int i = 0; i < N; i++) u[i] = v[i] = (double)x0[i], p[i] = xi[i] = (double)draw[i];
             fd_chain_step(c, b);
-            for (int k = 0; k < (kind == FD_MCMC_HMC ? LEAPS : 1); k++) {
-                double q[N];
-                /* p -= h/2 K grad, rotation, p -= h/2 K grad */
-                for (int half = 0; half < 2; half++) {
-                    for (int i = 0; i < N; i++) {
-                        q[i] = 0;
-                        for (int j = 0; j < N; j += 2) q[i] += j < 2 * M ? K[i * N + j] * 2 * v[j]
-                            * (v[j] * v[j] - y[j / 2]) / .25 : 0;
-                    }
-                    if (kind == FD_MCMC_MALA) {
-                        for (int i = 0; i < N && !half; i++)
-                            v[i] = ((2 - h) * u[i] - 2 * h * q[i] + sqrt(8 * h) * xi[i]) / (2 + h);
-                        for (int i = 0; i < N && half; i++) p[i] = q[i];
-                        continue;
-                    }
-                    for (int i = 0; i < N; i++) p[i] -= .5 * h * q[i];
-                    for (int i = 0; i < N && !half; i++) {
-                        double w = v[i];
-                        v[i] = cos(h) * w + sin(h) * p[i], p[i] = cos(h) * p[i] - sin(h) * w;
-                    }
-                }
-            }
-            for (int j = 0; j < M; j++) phi[0] += pow(u[2 * j] * u[2 * j] - y[j], 2) / .5,
+            for (int k = 0; k < (kind == FD_MCMC_HMC ? LEAPS : 1); k++)
+                leap(kind, h, K, y, u, xi, v, p);
+            for (int j = 0; j < M; j++) {
+                phi[0] += pow(u[2 * j] * u[2 * j] - y[j], 2) / .5;
                 phi[1] += pow(v[2 * j] * v[2 * j] - y[j], 2) / .5;
+            }
             want = phi[0] - phi[1];
             for (int i = 0; i < N; i++)
                 for (int j = 0; j < N; j++) {
@@ -1520,8 +1588,8 @@ static void mcmc_ratios(void)
                         want += .5 * Q[i * N + j] * (xi[i] * xi[j] - p[i] * p[j]);
                     /* log q(v -> u) - log q(u -> v) */
                     else {
-                        double bi = (2 + h) * u[i] - (2 - h) * v[i] + 2 * h * p[i], bj = (2 + h)
-                            * u[j] - (2 - h) * v[j] + 2 * h * p[j];
+                        double bi = (2 + h) * u[i] - (2 - h) * v[i] + 2 * h * p[i];
+                        double bj = (2 + h) * u[j] - (2 - h) * v[j] + 2 * h * p[j];
                         want += .5 * Q[i * N + j] * (xi[i] * xi[j] - bi * bj / (8 * h));
                     }
                 }
@@ -1618,31 +1686,15 @@ static void mcmc_ranks(void)
     }
 }
 
-static void mcmc_rest(void)
+/* A chain that goes on has the same bits; it adapts, and no longer after burn-in. */
+static void mcmc_resumed(const fd_cov *c0, const fd_obs *o, const double *y, fd_arena a)
 {
-    enum { N = 6, STEPS = 60000, CHAINS = 4, LEN = 2000 };
-    fd_status st;
-    fd_arena a = test_arena(1 << 24, &st);
-    fd_space s = cells(&a, N);
-    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5);
-    /* prior alone: an AR(1) with r = sqrt(1 - b^2), time (1 + r)/(1 - r) = 42.4 */
-    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 2 });
-    fd_obs_noise(&a, &o, 1e8);
-    double y = 0, *x = fd_raw(&a, double, STEPS), r = sqrt(1 - .09);
-    fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN,
-                    .h = .3 };
-    fd_chain *c = fd_chain_begin(&a, &how, fd_seed(3), 0, NULL);
-    for (int i = 0; i < STEPS; i++) fd_chain_step(c, a), x[i] = (double)c->u[3];
-    NEAR(fd_iact(STEPS, x, a), (1 + r) / (1 - r), 6, "time of an AR(1)");
-    OK(c && c->accepted == STEPS && c->calls == STEPS + 1, "a flat likelihood accepts always");
-    /* resumed: the same bits */
-    fd_obs_noise(&a, &o, .1);
-    y = 1;
+    enum { N = 6 };
     for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_WALK; kind++) {
         fd_arena b = a;
         fd_real keep[N], mean[N] = { .3, 0, -.4 };
-        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3,
-                         .leaps = 2, .adapt = 30 };
+        fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&b, o, y), .kind = kind, .h = .3,
+                        .leaps = 2, .adapt = 30 };
         if (kind != FD_MCMC_WALK) how.mean = mean;
         fd_chain *one = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL), state;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
@@ -1653,28 +1705,20 @@ static void mcmc_rest(void)
                                         state.accepted, state.calls);
         OK(two && two->phi == state.phi, "kind %d: Phi of a chain that goes on", kind);
         for (int i = 0; i < 20; i++) fd_chain_step(two, b);
-        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted
-           == two->accepted && one->calls == two->calls
-           && one->k == two->k && one->phi == two->phi, "kind %d resumed", kind);
+        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h
+           && one->accepted == two->accepted && one->calls == two->calls && one->k == two->k
+           && one->phi == two->phi, "kind %d resumed", kind);
         if (kind != FD_MCMC_SLICE) OK(one->h != how.h, "kind %d adapts", kind);
         double h = one->h;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
         OK(one->h == h, "kind %d no longer adapts after burn-in", kind);
     }
-    fd_obs_noise(&a, &o, .4);
-    /* adaptation reaches the rate that is asked for */
-    for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_HMC; kind++) {
-        fd_arena b = a;
-        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .05,
-                         .leaps = 3, .adapt = 4000, .target = .5 };
-        fd_chain *one = fd_chain_begin(&b, &how, fd_seed(9), 0, NULL);
-        for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
-        long long before = one->accepted;
-        for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
-        NEAR((double)(one->accepted - before) / 4000, .5, .13,
-             "kind %d: acceptance after adaptation", kind);
-    }
-    /* diagnostics on independent numbers, and on chains that disagree */
+}
+
+/* Diagnostics on independent numbers, and on chains that disagree. */
+static void diagnostics(fd_arena a)
+{
+    enum { CHAINS = 4, LEN = 2000 };
     fd_real *z = fd_raw(&a, fd_real, CHAINS * LEN);
     double *w = fd_raw(&a, double, CHAINS * LEN);
     fd_normal(fd_seed(6), CHAINS * LEN, z);
@@ -1690,6 +1734,42 @@ static void mcmc_rest(void)
     OK(fd_rhat(1, LEN, w, a) > 1.5, "split R-hat sees a trend");
     OK(isnan(fd_iact(3, w, a)) && isnan(fd_rhat(1, 7, w, a)) && isnan(fd_ess(0, 10, w, a)),
        "too few numbers");
+}
+
+static void mcmc_rest(void)
+{
+    enum { N = 6, STEPS = 60000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    /* prior alone: an AR(1) with r = sqrt(1 - b^2), time (1 + r)/(1 - r) = 42.4 */
+    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 2 });
+    fd_obs_noise(&a, &o, 1e8);
+    double y = 0, *x = fd_raw(&a, double, STEPS), r = sqrt(1 - .09);
+    fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN,
+                    .h = .3 };
+    fd_chain *c = fd_chain_begin(&a, &how, fd_seed(3), 0, NULL);
+    for (int i = 0; i < STEPS; i++) fd_chain_step(c, a), x[i] = (double)c->u[3];
+    NEAR(fd_iact(STEPS, x, a), (1 + r) / (1 - r), 6, "time of an AR(1)");
+    OK(c && c->accepted == STEPS && c->calls == STEPS + 1, "a flat likelihood accepts always");
+    fd_obs_noise(&a, &o, .1);
+    y = 1;
+    mcmc_resumed(c0, &o, &y, a);
+    fd_obs_noise(&a, &o, .4);
+    /* adaptation reaches the rate that is asked for */
+    for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_HMC; kind++) {
+        fd_arena b = a;
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .05,
+                         .leaps = 3, .adapt = 4000, .target = .5 };
+        fd_chain *one = fd_chain_begin(&b, &how, fd_seed(9), 0, NULL);
+        for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
+        long long before = one->accepted;
+        for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
+        NEAR((double)(one->accepted - before) / 4000, .5, .13,
+             "kind %d: acceptance after adaptation", kind);
+    }
+    diagnostics(a);
     static const struct { int kind; double h; } wrong[] = {
         { FD_MCMC_PCN, 0 }, { FD_MCMC_PCN, 1.1 }, { FD_MCMC_MALA, 2.1 }, { FD_MCMC_HMC, NAN },
         { 0, .1 }, { 6, .1 } };
@@ -1699,8 +1779,8 @@ static void mcmc_rest(void)
         st.code = 0;
         how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN,
                          .h = .1 };
-        fd_chain *c1 = fd_chain_resume(&a, &how, fd_seed(1), 0, u, 5, i == 0 ? 0 : .1, i == 1 ? 6
-                                       : 2, i == 2 ? -1 : 9);
+        fd_chain *c1 = fd_chain_resume(&a, &how, fd_seed(1), 0, u, 5, i == 0 ? 0 : .1,
+                                       i == 1 ? 6 : 2, i == 2 ? -1 : 9);
         OK(i < 3 ? !c1 && st.code == FD_EARG : c1 && !st.code, "a state that is none, %d", i);
     }
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -2131,6 +2211,30 @@ static void ensembles(void)
     OK(st.code == FD_EARG, "an ensemble of one");
 }
 
+/* The part of the spread, K, that n functions lose in two steps, and its standard error. */
+static double spread_lost(const small *q, const double *K, int k, double *se, fd_arena a)
+{
+    const int n = k ? 40 : 10, runs = k ? 300 : 1200;
+    double sum = 0, sq = 0;
+    fd_real *z = fd_raw(&a, fd_real, n * SN);
+    for (int r = 0; r < runs; r++) {
+        fd_rng own = fd_stream(fd_seed(13), 'r', (uint32_t)(2 * r + k));
+        double var = 0;
+        fd_cov_draw(q->c0, own, 0, n, z, a);
+        for (int i = 0; i < 2; i++)
+            fd_esmda(&q->o, q->y, 2, fd_stream(own, 'e', (uint32_t)i), n, z, a);
+        for (int i = 0; i < SN; i++) {
+            double m = 0;
+            for (int j = 0; j < n; j++) m += (double)z[j * SN + i] / n;
+            for (int j = 0; j < n; j++)
+                var += pow((double)z[j * SN + i] - m, 2) / (n - 1) / K[i * (SN + 1)] / SN;
+        }
+        sum += var / runs, sq += var * var / runs;
+    }
+    *se = sqrt((sq - sum * sum) / runs);
+    return 1 - sum;
+}
+
 /* An ensemble whose moments are those of the prior: then the step is that of infinitely many
  * functions, and each of them is known. Its law, N(m + G (y - A m), (1 - G A) K (1 - G A)^T + alpha
  * G Gamma G^T), is the posterior for the noise alpha Gamma, and after steps whose 1/alpha sum to 1
@@ -2183,26 +2287,7 @@ static void ensembles_law(void)
         NEAR(big[i * (SN + 1)], K[i * (SN + 1)], TOL(1e-10, 1e-4), "two steps of ES-MDA: variance");
     }
     double lost[2], se[2];
-    for (int k = 0; k < 2; k++) {
-        const int n = k ? 40 : 10, runs = k ? 300 : 1200;
-        double sum = 0, sq = 0;
-        fd_real *z = fd_raw(&a, fd_real, n * SN);
-        for (int r = 0; r < runs; r++) {
-            fd_rng own = fd_stream(fd_seed(13), 'r', (uint32_t)(2 * r + k));
-            double var = 0;
-            fd_cov_draw(q.c0, own, 0, n, z, a);
-            for (int i = 0; i < 2; i++)
-                fd_esmda(&q.o, q.y, 2, fd_stream(own, 'e', (uint32_t)i), n, z, a);
-            for (int i = 0; i < SN; i++) {
-                double m = 0;
-                for (int j = 0; j < n; j++) m += (double)z[j * SN + i] / n;
-                for (int j = 0; j < n; j++)
-                    var += pow((double)z[j * SN + i] - m, 2) / (n - 1) / K[i * (SN + 1)] / SN;
-            }
-            sum += var / runs, sq += var * var / runs;
-        }
-        lost[k] = 1 - sum, se[k] = sqrt((sq - sum * sum) / runs);
-    }
+    for (int k = 0; k < 2; k++) lost[k] = spread_lost(&q, K, k, &se[k], a);
     OK(!st.code, "ES-MDA: %s", st.code ? st.what : "");
     OK(lost[1] > 3 * se[1], "40 functions lose spread: %g +- %g", lost[1], se[1]);
     OK(lost[0] > 2 * lost[1], "10 functions lose more: %g, %g", lost[0], lost[1]);
@@ -2355,15 +2440,41 @@ static void shrink_of(const double *K0, const double *K, double sigma, double *G
     times(RN, K0, S, G);
 }
 
+/* the covariance after one step of FD_FUNDPS; G: dD/dz, H: of the second evaluation, M: dz1/dz */
+static void released_cov(double from, double to, double w, const double *A, const double *G,
+                         const double *H, const double *M, double *cov)
+{
+    double F[RN * RN], T[RN * RN], HM[RN * RN];
+    memcpy(HM, G, sizeof HM);
+    if (to > 0) times(RN, H, M, HM);                                 /* dD1/dz */
+    for (int i = 0; i < RN; i++)
+        for (int j = 0; j < RN; j++) {
+            double pull = 0, one = i == j;
+            for (int l = 0; l < RM; l++) {
+                double left = 0, right = 0;
+                for (int c = 0; c < RN; c++)
+                    left += A[l * RN + c] * HM[c * RN + i], right += A[l * RN + c] * HM[c * RN + j];
+                pull += 2. / RM * left * right;
+            }
+            F[i * RN + j] = (to > 0 ? one + .5 * (to - from) * ((one - G[i * RN + j]) / from
+                                                       + (M[i * RN + j] - HM[i * RN + j]) / to)
+                                    : M[i * RN + j]) - w * pull;
+        }
+    times(RN, F, cov, T);
+    for (int i = 0; i < RN; i++)
+        for (int j = 0; j < RN; j++) {
+            cov[i * RN + j] = 0;
+            for (int c = 0; c < RN; c++) cov[i * RN + j] += T[i * RN + c] * F[j * RN + c];
+        }
+}
+
 /* one step in z as the formulas have it, on mean and covariance where rule is FD_FUNDPS; else on
  * the mean alone */
 static void released_exact(int rule, double from, double to, double w, const double *K0,
-                           const double *K, const double *m0,
-                           const double A[RM * RN], const double *y, double *z, double *cov,
-                               fd_arena a)
+                           const double *K, const double *m0, const double A[RM * RN],
+                           const double *y, double *z, double *cov, fd_arena a)
 {
-    double G[RN * RN], H[RN * RN], M[RN * RN], F[RN * RN], T[RN * RN], z1[RN], D[RN], D1[RN], r[RM],
-        q[RN], g[RN], L = 0;
+    double G[RN * RN], H[RN * RN], M[RN * RN], z1[RN], D[RN], D1[RN], r[RM], q[RN], g[RN], L = 0;
     const double k = to / from;
     shrink_of(K0, K, from, G, a);
     if (to > 0) shrink_of(K0, K, to, H, a);
@@ -2408,30 +2519,7 @@ static void released_exact(int rule, double from, double to, double w, const dou
     for (int i = 0; i < RN; i++)
         z[i] += (to > 0 ? .5 * (to - from) * ((z[i] - D[i]) / from + (z1[i] - D1[i]) / to) : z1[i]
                  - z[i]) - w * q[i];
-    if (rule != FD_FUNDPS || !cov) return;
-    double HM[RN * RN];
-    memcpy(HM, G, sizeof HM);
-    if (to > 0) times(RN, H, M, HM);                                 /* dD1/dz */
-    for (int i = 0; i < RN; i++)
-        for (int j = 0; j < RN; j++) {
-            double pull = 0, one = i == j;
-            for (int l = 0; l < RM; l++) {
-                double left = 0, right = 0;
-                for (int c = 0; c < RN; c++)
-                    left += A[l * RN + c] * HM[c * RN + i], right += A[l * RN + c] * HM[c * RN + j];
-                pull += 2. / RM * left * right;
-            }
-            F[i * RN + j] = (to > 0 ? one + .5 * (to - from)
-                             * ((one - G[i * RN + j]) / from
-                                + (M[i * RN + j] - HM[i * RN + j]) / to)
-                                    : M[i * RN + j]) - w * pull;
-        }
-    times(RN, F, cov, T);
-    for (int i = 0; i < RN; i++)
-        for (int j = 0; j < RN; j++) {
-            cov[i * RN + j] = 0;
-            for (int c = 0; c < RN; c++) cov[i * RN + j] += T[i * RN + c] * F[j * RN + c];
-        }
+    if (rule == FD_FUNDPS && cov) released_cov(from, to, w, A, G, H, M, cov);
 }
 
 /* the process of [EDM]: m = 1, sigma = t */
@@ -2440,73 +2528,24 @@ static double edm_one(double r, const void *self, double *slope)
 static double edm_sigma(double r, const void *self, double *slope)
     { (void)self; *slope = -8; return 8 * (1 - r); }
 
-static void released(void)
+static const double released_y[RM] = { 1, -.7 };
+static const ptrdiff_t released_at[RM] = { 2, 7 };
+static const int released_rules[] = { FD_FUNDPS, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
+
+/* The gradient for a mixture, by differences of the loss; two functions at once, and a functional
+ * of both. */
+static void released_mixture(const fd_process *p, const fd_cov *c0, const fd_cov *C,
+                             const fd_obs *o, const fd_real *mean, fd_arena a)
 {
-    enum { STEPS = 20 };
-    static const double y[RM] = { 1, -.7 };
-    static const ptrdiff_t at[RM] = { 2, 7 };
-    static const int rules[] = { FD_FUNDPS, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
-    fd_status st;
-    fd_arena a = test_arena(1 << 25, &st);
-    fd_space s = cells(&a, RN);
-    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = fd_cov_matern(&a, &s, 1, .2, .5);
-    fd_obs o = fd_obs_pick(&a, &s, RM, at);
-    double K0[RN * RN], K[RN * RN], A[RM * RN] = { 0 }, m0[RN], t[STEPS + 1];
-    fd_real mean[RN], x[RN];
-    matrix_of(c0, RN, K0, a), matrix_of(C, RN, K, a);
-    for (int i = 0; i < RN; i++) m0[i] = sin(6. * i / RN), mean[i] = (fd_real)m0[i];
-    for (int i = 0; i < RM; i++) A[i * RN + at[i]] = 1;
-    fd_process ps[2] = { fd_path(C, edm_one, edm_sigma, NULL, NULL), fd_vp(C, .1, 20) };
-    for (int k = 0; k < 2; k++)
-        for (int rule = 0; rule < 3; rule++) {
-            fd_process *p = &ps[k];
-            fd_real one[RN];
-            double z[RN] = { 0 }, cov[RN * RN], gm[RN] = { 0 }, gc[RN * RN], end = k ? 0 : .02;
-            for (int i = 0; i <= STEPS; i++)
-                t[i] = end + (1 - end) * pow((STEPS - i) / (double)STEPS, k ? 1 : 2);
-            fd_released g = {
-                              .how = { .p = p, .model = fd_oracle_gauss(&a, p, mean, c0), .t = t,
-                                       .steps = STEPS },
-                              .o = &o, .y = y, .rule = rules[rule], .zeta = .3 };
-            fd_coef f = fd_law(p, 1, 0);
-            for (int i = 0; i < RN * RN; i++) gc[i] = f.v * K[i], cov[i] = gc[i] / (f.m * f.m);
-            fd_cov_draw(C, fd_seed(4), 0, 1, x, a);
-            for (int i = 0; i < RN; i++) x[i] = (fd_real)(sqrt(f.v) * (double)x[i]), one[i] = x[i];
-            if (rule) for (int i = 0; i < RN; i++) z[i] = (double)x[i] / f.m;
-            for (int i = 0; i < STEPS; i++) {
-                fd_coef from = fd_law(p, t[i], 0), to = fd_law(p, t[i + 1], 0);
-                double sf = sqrt(from.v) / from.m, w = rule == 2 ? (i < 16 ? .3 : .03) : i == STEPS
-                    - 1 ? 0 : .3 * fmin(1, sf);
-                released_exact(rules[rule], sf, sqrt(to.v) / to.m, w, K0, K, m0, A, y, z, cov, a);
-                g.how.eta = i;
-                if (!rule) {
-                    double bad = fd_affine_law(released_step, &g, RN, 0, gm, gc, a);
-                    if (i == 3) NEAR(bad, 0, TOL(1e-10, 1e-4), "FunDPS's step is affine");
-                } else fd_released_step(&g, i, 1, one, a);
-            }
-            f = fd_law(p, end, 0);
-            OK(!st.code, "released: %s", st.code ? st.what : "");
-            for (int i = 0; i < RN; i++) {
-                NEAR(rule ? (double)one[i] : gm[i], f.m * z[i], TOL(1e-9, 3e-4),
-                     "as released, process %d, rule %d: %d", k, rule, i);
-                for (int j = 0; j < RN && !rule; j++)
-                    NEAR(gc[i * RN + j], f.m * f.m * cov[i * RN + j], TOL(1e-9, 3e-4),
-                         "FunDPS, process %d: covariance", k);
-            }
-        }
-    /* the gradient for a mixture, by differences of the loss; two functions at once, and a
-     * functional of both */
     const fd_cov *cs[2] = { c0, C };
     fd_real means[2 * RN], u[2 * RN], v[2 * RN], w[2 * RN], D[RN];
     for (int i = 0; i < RN; i++) means[i] = mean[i], means[RN + i] = -mean[i];
-    t[0] = .3, t[1] = .25, t[2] = .2;
-    fd_process *p = &ps[1];
+    const double t[3] = { .3, .25, .2 };
     for (int rule = 0; rule < 3; rule++) {
-        fd_released g = {
-                          .how = { .p = p,
+        fd_released g = { .how = { .p = p, .t = t, .steps = 2,
                                    .model = fd_oracle_mix(&a, p, 2, (double[]){ .5, .5 }, means,
-            cs), .t = t, .steps = 2 },
-                          .o = &o, .y = y, .rule = rules[rule] };
+                                                          cs) },
+                          .o = o, .y = released_y, .rule = released_rules[rule] };
         double sf = sqrt(fd_law(p, t[0], 0).v) / fd_law(p, t[0], 0).m, ms = fd_law(p, t[1], 0).m,
             h = TOL(1e-5, 1e-2);
         fd_cov_draw(c0, fd_seed(8), 0, 2, u, a);
@@ -2527,7 +2566,8 @@ static void released(void)
                 for (int i = 0; i < RN; i++)
                     q[i] = (fd_real)(ms * (k * (double)q[i] / m + (1 - k) * (double)D[i]));
                 fd_predict(&g.how.model, FD_X0, p, 1, q, &t[1], D, a);
-                for (int i = 0; i < RM; i++) r[i] = y[i] - (double)D[at[i]], L += r[i] * r[i];
+                for (int i = 0; i < RM; i++)
+                    r[i] = released_y[i] - (double)D[released_at[i]], L += r[i] * r[i];
                 diff += e * (rule == 0 ? L / RM : sqrt(rule == 1 ? L / RM : L)) / (2 * h);
             }
             /* grad_z = m grad_x */
@@ -2536,25 +2576,86 @@ static void released(void)
                  "rule %d: gradient of a mixture", rule);
         }
     }
-    /* what it does not take */
+}
+
+/* What it does not take. */
+static void released_wrong(const fd_process *p, const fd_cov *c0, const fd_obs *o,
+                           const fd_real *mean, fd_arena a)
+{
+    const double t[3] = { .3, .25, .2 };
+    fd_real u[2 * RN], v[2 * RN];
+    fd_cov_draw(c0, fd_seed(8), 0, 2, u, a);
     static const struct { int rule, k, net, modal; double zeta; } wrong[] = {
         { 0, 0, 1, 0, 1 }, { 4, 0, 1, 0, 1 }, { 1, 2, 1, 0, 1 }, { 1, -1, 1, 0, 1 },
-            { 1, 0, 0, 0, 1 }, { 1, 0, 1, 1, 1 },
-        { 1, 0, 1, 0, -1 }, { 1, 0, 1, 0, NAN } };
-    fd_process heat = fd_heat(C, 1, .02, NULL, NULL, 2);
+        { 1, 0, 0, 0, 1 }, { 1, 0, 1, 1, 1 }, { 1, 0, 1, 0, -1 }, { 1, 0, 1, 0, NAN } };
+    fd_process heat = fd_heat(p->noise, 1, .02, NULL, NULL, 2);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        fd_process *q = wrong[i].modal ? &heat : p;
-        fd_released g = {
-                          .how = { .p = q, .model = fd_oracle_gauss(&a, q, mean, c0), .t = t,
-                                   .steps = 2 }, .o = &o, .y = y,
-                          .rule = wrong[i].rule, .zeta = wrong[i].zeta };
+        const fd_process *q = wrong[i].modal ? &heat : p;
+        fd_released g = { .how = { .p = q, .model = fd_oracle_gauss(&a, q, mean, c0), .t = t,
+                                   .steps = 2 },
+                          .o = o, .y = released_y, .rule = wrong[i].rule, .zeta = wrong[i].zeta };
         if (!wrong[i].net) g.how.model.vjp = NULL;
-        OK(!st.code, "%s", st.what);
+        OK(!a.st->code, "%s", a.st->what);
         memcpy(v, u, sizeof u);
         fd_released_step(&g, wrong[i].k, 1, v, a);
-        OK(st.code == FD_EARG && !memcmp(u, v, sizeof u), "released, wrong %d", (int)i);
-        st.code = 0;
+        OK(a.st->code == FD_EARG && !memcmp(u, v, sizeof u), "released, wrong %d", (int)i);
+        a.st->code = 0;
     }
+}
+
+static void released(void)
+{
+    enum { STEPS = 20 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 25, &st);
+    fd_space s = cells(&a, RN);
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = fd_cov_matern(&a, &s, 1, .2, .5);
+    fd_obs o = fd_obs_pick(&a, &s, RM, released_at);
+    double K0[RN * RN], K[RN * RN], A[RM * RN] = { 0 }, m0[RN], t[STEPS + 1];
+    fd_real mean[RN], x[RN];
+    matrix_of(c0, RN, K0, a), matrix_of(C, RN, K, a);
+    for (int i = 0; i < RN; i++) m0[i] = sin(6. * i / RN), mean[i] = (fd_real)m0[i];
+    for (int i = 0; i < RM; i++) A[i * RN + released_at[i]] = 1;
+    fd_process ps[2] = { fd_path(C, edm_one, edm_sigma, NULL, NULL), fd_vp(C, .1, 20) };
+    for (int k = 0; k < 2; k++)
+        for (int rule = 0; rule < 3; rule++) {
+            fd_process *p = &ps[k];
+            fd_real one[RN];
+            double z[RN] = { 0 }, cov[RN * RN], gm[RN] = { 0 }, gc[RN * RN], end = k ? 0 : .02;
+            for (int i = 0; i <= STEPS; i++)
+                t[i] = end + (1 - end) * pow((STEPS - i) / (double)STEPS, k ? 1 : 2);
+            fd_released g = { .how = { .p = p, .model = fd_oracle_gauss(&a, p, mean, c0), .t = t,
+                                       .steps = STEPS },
+                              .o = &o, .y = released_y, .rule = released_rules[rule], .zeta = .3 };
+            fd_coef f = fd_law(p, 1, 0);
+            for (int i = 0; i < RN * RN; i++) gc[i] = f.v * K[i], cov[i] = gc[i] / (f.m * f.m);
+            fd_cov_draw(C, fd_seed(4), 0, 1, x, a);
+            for (int i = 0; i < RN; i++) x[i] = (fd_real)(sqrt(f.v) * (double)x[i]), one[i] = x[i];
+            if (rule) for (int i = 0; i < RN; i++) z[i] = (double)x[i] / f.m;
+            for (int i = 0; i < STEPS; i++) {
+                fd_coef from = fd_law(p, t[i], 0), to = fd_law(p, t[i + 1], 0);
+                double sf = sqrt(from.v) / from.m, w = rule == 2 ? (i < 16 ? .3 : .03)
+                                                     : i == STEPS - 1 ? 0 : .3 * fmin(1, sf);
+                released_exact(released_rules[rule], sf, sqrt(to.v) / to.m, w, K0, K, m0, A,
+                               released_y, z, cov, a);
+                g.how.eta = i;
+                if (!rule) {
+                    double bad = fd_affine_law(released_step, &g, RN, 0, gm, gc, a);
+                    if (i == 3) NEAR(bad, 0, TOL(1e-10, 1e-4), "FunDPS's step is affine");
+                } else fd_released_step(&g, i, 1, one, a);
+            }
+            f = fd_law(p, end, 0);
+            OK(!st.code, "released: %s", st.code ? st.what : "");
+            for (int i = 0; i < RN; i++) {
+                NEAR(rule ? (double)one[i] : gm[i], f.m * z[i], TOL(1e-9, 3e-4),
+                     "as released, process %d, rule %d: %d", k, rule, i);
+                for (int j = 0; j < RN && !rule; j++)
+                    NEAR(gc[i * RN + j], f.m * f.m * cov[i * RN + j], TOL(1e-9, 3e-4),
+                         "FunDPS, process %d: covariance", k);
+            }
+        }
+    released_mixture(&ps[1], c0, C, &o, mean, a);
+    released_wrong(&ps[1], c0, &o, mean, a);
 }
 
 /* the deviation that N(0, 1) has after so many steps of fd_flow without data; noise: 0 that of the
@@ -2654,12 +2755,9 @@ static void daps_step(void *self, int b, double *x, const double *z, fd_arena a)
     for (int i = 0; i < b * n; i++) x[i / n * 2 * n + i % n] = (double)u[i];
 }
 
-static void daps(void)
+/* What a value at the middle moves, in the end: against kriging with N(hat, sigma^2 C) before. */
+static void daps_pull(fd_arena all)
 {
-    fd_status st;
-    fd_arena all = test_arena(1 << 25, &st);
-    /* what a value at the middle moves, in the end: against kriging with the prior N(hat, sigma^2
-     * C) */
     static const double said[] = { .923, .962, .981, .991 };
     for (int n = 16, k = 0; n <= 128; n *= 2, k++)
         for (int bare = 0; bare < 2; bare++) {
@@ -2680,10 +2778,51 @@ static void daps(void)
             pull = sigma * sigma / (.05 + sigma * sigma * (double)e[at]);
             for (int i = 0; i < n; i++)
                 dd += pow((double)x[i] - pull * (double)e[i], 2), w2 += pow(pull * (double)e[i], 2);
-            OK(!st.code, "DAPS: %s", st.code ? st.what : "");
+            OK(!all.st->code, "DAPS: %s", all.st->code ? all.st->what : "");
             NEAR(sqrt(dd / w2), bare ? said[k] : 0, bare ? 6e-4 : TOL(1e-10, 1e-4),
                  "DAPS, plain %d, n = %d: missed", bare, n);
         }
+}
+
+/* A level is its parts; what it does not take. */
+static void daps_parts(const fd_cov *C, fd_potential phi, fd_arena a)
+{
+    enum { N = 8 };
+    fd_process p = fd_vp(C, .1, 20);
+    fd_real m0[N], x[2 * N], w[2 * N], h[2 * N], xi[2 * N], q[2 * N];
+    for (int i = 0; i < N; i++) m0[i] = (fd_real)cos(3. * i / N);
+    double t[4] = { .6, .4, .2, .05 }, next = .5, nb[2] = { .5, .5 };
+    fd_daps level = { { .p = &p, .model = fd_oracle_gauss(&a, &p, m0, C), .t = t, .steps = 3,
+                        .scheme = FD_PF_HEUN, .denoise = 1 }, phi, 5, .004, 0 };
+    fd_cov_draw(C, fd_seed(9), 0, 2, x, a);
+    memcpy(w, x, sizeof x);
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    for (int k = 0; k < 3; k++) fd_advance(&level.how, t[k], t[k + 1], 2, w, NULL, NULL, a);
+    fd_predict(&level.how.model, FD_X0, &p, 2, w, (double[]){ t[3], t[3] }, h, a);
+    memcpy(w, h, sizeof h);
+    for (int k = 0; k < 5; k++) {
+        fd_cov_draw(C, fd_stream(fd_seed(3), 'd', (uint32_t)k), 4, 2, xi, a);
+        fd_coef f = fd_law(&p, .6, 0);
+        fd_daps_step(C, &phi, sqrt(f.v) / f.m, .004, 0, 2, h, w, xi, a);
+    }
+    fd_perturb(&p, fd_stream(fd_seed(3), 'd', 5), 4, 2, w, nb, q, NULL, a);
+    OK(!a.st->code && !memcmp(x, q, sizeof x), "a level of DAPS: %s", a.st->code ? a.st->what : "");
+    level.how.scheme = FD_ANCESTRAL;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(a.st->code == FD_EARG && !memcmp(x, q, sizeof x), "DAPS by a sampler with noise");
+    a.st->code = 0, level.how.scheme = FD_PF_HEUN, level.h = 0;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(a.st->code == FD_EARG && !memcmp(x, q, sizeof x), "DAPS without a step");
+    a.st->code = 0, level.h = 1e6, level.inner = 50;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(a.st->code == FD_ENAN && !memcmp(x, q, sizeof x), "DAPS with a step that is too long");
+}
+
+static void daps(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(1 << 25, &st);
+    daps_pull(all);
     /* the law of a level's dynamics: C O6 with the prior N(hat, sigma^2 C), and kriging */
     enum { N = 8, M = 2, S = 2 * N };
     static const double y[M] = { 1, -.7 };
@@ -2739,37 +2878,7 @@ static void daps(void)
                      k);
             }
     }
-    /* a level is its parts */
-    fd_process p = fd_vp(C, .1, 20);
-    fd_real m0[N], x[2 * N], w[2 * N], h[2 * N], xi[2 * N], q[2 * N];
-    for (int i = 0; i < N; i++) m0[i] = (fd_real)hat[i];
-    double t[4] = { .6, .4, .2, .05 }, next = .5, nb[2] = { .5, .5 };
-    fd_daps level = {
-                      { .p = &p, .model = fd_oracle_gauss(&a, &p, m0, C), .t = t, .steps = 3,
-                        .scheme = FD_PF_HEUN, .denoise = 1 },
-                      d.phi, 5, .004, 0 };
-    fd_cov_draw(C, fd_seed(9), 0, 2, x, a);
-    memcpy(w, x, sizeof x);
-    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
-    for (int k = 0; k < 3; k++) fd_advance(&level.how, t[k], t[k + 1], 2, w, NULL, NULL, a);
-    fd_predict(&level.how.model, FD_X0, &p, 2, w, (double[]){ t[3], t[3] }, h, a);
-    memcpy(w, h, sizeof h);
-    for (int k = 0; k < 5; k++) {
-        fd_cov_draw(C, fd_stream(fd_seed(3), 'd', (uint32_t)k), 4, 2, xi, a);
-        fd_coef f = fd_law(&p, .6, 0);
-        fd_daps_step(C, &d.phi, sqrt(f.v) / f.m, .004, 0, 2, h, w, xi, a);
-    }
-    fd_perturb(&p, fd_stream(fd_seed(3), 'd', 5), 4, 2, w, nb, q, NULL, a);
-    OK(!st.code && !memcmp(x, q, sizeof x), "a level of DAPS: %s", st.code ? st.what : "");
-    level.how.scheme = FD_ANCESTRAL;
-    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
-    OK(st.code == FD_EARG && !memcmp(x, q, sizeof x), "DAPS by a sampler with noise");
-    st.code = 0, level.how.scheme = FD_PF_HEUN, level.h = 0;
-    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
-    OK(st.code == FD_EARG && !memcmp(x, q, sizeof x), "DAPS without a step");
-    st.code = 0, level.h = 1e6, level.inner = 50;
-    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
-    OK(st.code == FD_ENAN && !memcmp(x, q, sizeof x), "DAPS with a step that is too long");
+    daps_parts(C, d.phi, a);
 }
 
 void test_released(void)

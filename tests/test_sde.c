@@ -55,6 +55,32 @@ static void processes(fd_arena *a, const fd_cov *noise, fd_process p[PROCS])
 
 /* ---- processes ---- */
 
+/* Numbers that are known. At small t, v = int beta to rounding, not 1 - m^2. */
+static void check_law_values(const fd_process *p)
+{
+    NEAR(fd_law(&p[0], 1e-9, 0).v, 1e-9 - .5e-18, 1e-24, "ou v(1e-9)");
+    NEAR(fd_law(&p[2], 1e-9, 0).v, PI / 1.008 * tan(.008 / 1.008 * PI / 2) * 1e-9, 1e-16,
+         "cosine v(1e-9)");
+    static const struct { int i; double t, m, v; } at[] = {
+        { 0, 2.385, .303461660806, .907911020421 }, { 1, 1, .006571586494929619, .9999568142509 },
+        { 2, .9946, .0084145, .99992920 }, { 3, 1, .006571586494929619, .9999136303668 },
+        { 4, 1, 1, 2500 }, { 4, .5, 1, .5 }, { 5, 2.385, 1, 2.385 }, { 6, 1, 0, 1 },
+        { 7, 1000, .00635281, .9999596424 },
+    };
+    for (size_t j = 0; j < sizeof at / sizeof *at; j++) {
+        fd_coef c = fd_law(&p[at[j].i], at[j].t, 0);
+        double tol = at[j].i == 2 || at[j].i == 7 ? 2e-5 : 2e-10;
+        NEAR(c.m, at[j].m, tol, "%s m(%g)", proc_name[at[j].i], at[j].t);
+        NEAR(c.v, at[j].v, tol * maxd(1, at[j].v), "%s v(%g)", proc_name[at[j].i], at[j].t);
+    }
+    NEAR(fd_law(&p[6], .25, 0).v, pow(.25 + 1e-4 * .75, 2), 1e-16, "flow v");
+    NEAR(pow(fd_law(&p[7], 1000, 0).m, 2), 4.0358e-5, 5e-10, "gamma_T of DDPM");
+    double gamma = 1;
+    for (int t = 1; t <= 17; t++) gamma *= 1 - (1e-4 + (.02 - 1e-4) * (t - 1) / 999);
+    NEAR(pow(fd_law(&p[7], 17, 0).m, 2), gamma, 1e-14, "gamma_17");
+    NEAR(fd_law(&p[7], 1200, 0).m, fd_law(&p[7], 1000, 0).m, 0, "DDPM past its end");
+}
+
 static void check_laws(void)
 {
     fd_status st;
@@ -82,28 +108,7 @@ static void check_laws(void)
         NEAR(c.m, 1, 1e-15, "%s m(0)", proc_name[i]);
         NEAR(c.v, v0, 1e-15, "%s v(0)", proc_name[i]);
     }
-    /* small t: v = int beta to rounding, not 1 - m^2 */
-    NEAR(fd_law(&p[0], 1e-9, 0).v, 1e-9 - .5e-18, 1e-24, "ou v(1e-9)");
-    NEAR(fd_law(&p[2], 1e-9, 0).v, PI / 1.008 * tan(.008 / 1.008 * PI / 2) * 1e-9, 1e-16,
-         "cosine v(1e-9)");
-    static const struct { int i; double t, m, v; } at[] = {
-        { 0, 2.385, .303461660806, .907911020421 }, { 1, 1, .006571586494929619, .9999568142509 },
-        { 2, .9946, .0084145, .99992920 }, { 3, 1, .006571586494929619, .9999136303668 },
-        { 4, 1, 1, 2500 }, { 4, .5, 1, .5 }, { 5, 2.385, 1, 2.385 }, { 6, 1, 0, 1 },
-        { 7, 1000, .00635281, .9999596424 },
-    };
-    for (size_t j = 0; j < sizeof at / sizeof *at; j++) {
-        fd_coef c = fd_law(&p[at[j].i], at[j].t, 0);
-        double tol = at[j].i == 2 || at[j].i == 7 ? 2e-5 : 2e-10;
-        NEAR(c.m, at[j].m, tol, "%s m(%g)", proc_name[at[j].i], at[j].t);
-        NEAR(c.v, at[j].v, tol * maxd(1, at[j].v), "%s v(%g)", proc_name[at[j].i], at[j].t);
-    }
-    NEAR(fd_law(&p[6], .25, 0).v, pow(.25 + 1e-4 * .75, 2), 1e-16, "flow v");
-    NEAR(pow(fd_law(&p[7], 1000, 0).m, 2), 4.0358e-5, 5e-10, "gamma_T of DDPM");
-    double gamma = 1;
-    for (int t = 1; t <= 17; t++) gamma *= 1 - (1e-4 + (.02 - 1e-4) * (t - 1) / 999);
-    NEAR(pow(fd_law(&p[7], 17, 0).m, 2), gamma, 1e-14, "gamma_17");
-    NEAR(fd_law(&p[7], 1200, 0).m, fd_law(&p[7], 1000, 0).m, 0, "DDPM past its end");
+    check_law_values(p);
     {                                                       /* sub-VP: q = beta (1 - exp(-2B)) */
         fd_coef c = fd_law(&p[3], .3, 0);
         double B = .1 * .3 + 19.9 * .045, beta = .1 + 19.9 * .3;
@@ -154,6 +159,38 @@ static void check_modal(void)
         NEAR(worst, 0, 1e-12, "mu of the modes, boundaries %d", i);
     }
     OK(!st.code, "status");
+}
+
+/* Times that cannot be. */
+static void check_times_wrong(const fd_cov *noise, fd_arena a)
+{
+    double t[41];
+    fd_process zero = fd_flow(noise, 0), ou = fd_ou(noise, 2), up = fd_ou(noise, 2), none = { 0 };
+    fd_process ended = fd_flow(noise, 0);
+    ou.tmin = 0, up.tmin = 2, ended.tmin = 1, ended.tmax = 1.5;
+    typedef struct { const fd_process *p; int rule; double prm; int steps; const char *want; } bad;
+    const bad row[] = {
+        { &ou, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
+        { &zero, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
+        { &ou, FD_LOGSNR, 0, 5, "fd_times: equal steps of log(m^2/v) need v > 0 at tmin" },
+        { &zero, FD_LOGSNR, 0, 1, "fd_times: equal steps of log(m^2/v) need v > 0 at tmin" },
+        { &ended, FD_RHO, 0, 5, "fd_times: the rule needs m > 0 at tmin" },
+        { &ou, FD_RHO, -1, 5, "fd_times: rho must be above 0" },
+        { &ou, FD_RHO, NAN, 5, "fd_times: rho must be above 0" },
+        { &ou, FD_RHO, INFINITY, 5, "fd_times: rho must be above 0" },
+        { &up, FD_UNIFORM, 0, 5, "fd_times: needs 0 <= tmin < tmax" },
+        { &ou, FD_UNIFORM, 0, 0, "fd_times: no such rule, or no steps: 0, 0" },
+        { &ou, FD_LOGSNR + 1, 0, 5, "fd_times: no such rule, or no steps: 4, 5" },
+        { &none, FD_UNIFORM, 0, 5, "fd_times: the process is empty" } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char text[200];
+        a.st->code = 0, t[0] = t[row[i].steps] = -7;
+        fd_times(row[i].p, row[i].rule, row[i].prm, row[i].steps, t, a.st);
+        fd_explain(a.st, text, sizeof text);
+        OK(a.st->code == FD_EARG && !strcmp(text, row[i].want), "row %d: explained as '%s'", (int)i,
+           text);
+        OK(t[0] == -7 && t[row[i].steps] == -7, "row %d: t untouched", (int)i);
+    }
 }
 
 static void check_times(void)
@@ -210,31 +247,83 @@ static void check_times(void)
         OK(bad == 0 && t[40] == 0, "rule %d falls to v = 0", rule);
     }
     OK(!st.code, "status");
-    fd_process zero = fd_flow(noise, 0), ou = fd_ou(noise, 2), up = fd_ou(noise, 2), none = { 0 };
-    fd_process ended = fd_flow(noise, 0);
-    ou.tmin = 0, up.tmin = 2, ended.tmin = 1, ended.tmax = 1.5;
-    typedef struct { const fd_process *p; int rule; double prm; int steps; const char *want; } bad;
-    const bad row[] = {
-        { &ou, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
-        { &zero, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
-        { &ou, FD_LOGSNR, 0, 5, "fd_times: equal steps of log(m^2/v) need v > 0 at tmin" },
-        { &zero, FD_LOGSNR, 0, 1, "fd_times: equal steps of log(m^2/v) need v > 0 at tmin" },
-        { &ended, FD_RHO, 0, 5, "fd_times: the rule needs m > 0 at tmin" },
-        { &ou, FD_RHO, -1, 5, "fd_times: rho must be above 0" },
-        { &ou, FD_RHO, NAN, 5, "fd_times: rho must be above 0" },
-        { &ou, FD_RHO, INFINITY, 5, "fd_times: rho must be above 0" },
-        { &up, FD_UNIFORM, 0, 5, "fd_times: needs 0 <= tmin < tmax" },
-        { &ou, FD_UNIFORM, 0, 0, "fd_times: no such rule, or no steps: 0, 0" },
-        { &ou, FD_LOGSNR + 1, 0, 5, "fd_times: no such rule, or no steps: 4, 5" },
-        { &none, FD_UNIFORM, 0, 5, "fd_times: the process is empty" } };
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        char text[200];
-        st.code = 0, t[0] = t[row[i].steps] = -7;
-        fd_times(row[i].p, row[i].rule, row[i].prm, row[i].steps, t, &st);
-        fd_explain(&st, text, sizeof text);
-        OK(st.code == FD_EARG && !strcmp(text, row[i].want), "row %d: explained as '%s'", (int)i,
-           text);
-        OK(t[0] == -7 && t[row[i].steps] == -7, "row %d: t untouched", (int)i);
+    check_times_wrong(noise, a);
+}
+
+/* Process i, which is empty, in every function. */
+static void check_empty(int i, const fd_process *q, const fd_cov *noise, fd_real *y, fd_arena a)
+{
+    double t[4] = { .9, .5, .3, .1 }, out[8], w[8];
+    fd_real x[4] = { 1, 2, 3, 4 };
+    fd_model m = { FD_X0, NULL, NULL, NULL, NULL, NULL };
+    fd_sampler how = { .p = q, .model = m, .t = t, .steps = 3 };
+    char text[200];
+    int f = 0;
+    OK(q->why && !q->law && !q->noise && strlen(q->why) < 96,
+       "process %d is empty, and says why", i);
+    OK(fd_law(q, .5, 0).m == 0 && fd_law(q, .5, 3).v == 0, "no law");
+    for (; f < 22; f++) {
+        fd_arena mem = a;
+        a.st->code = 0;
+        switch (f) {
+        case 0: fd_times(q, FD_UNIFORM, 0, 3, out, a.st); break;
+        case 1: fd_draw_times(q, FD_T_LEVELS, NULL, fd_seed(1), 0, 3, out, a.st); break;
+        case 2: fd_terminal(q, NULL, noise, mem); break;
+        case 3: fd_oracle_gauss(&mem, q, NULL, noise); break;
+        case 4: fd_oracle_data(&mem, q, 1, x); break;
+        case 5: fd_oracle_kernel(&mem, q, NULL, noise); break;
+        case 6: fd_predict(&m, FD_V, q, 1, x, t, y, mem); break;
+        case 7: fd_convert(q, FD_X0, FD_V, 1, x, t, y, mem); break;
+        case 8: fd_precond_new(&mem, q, NULL, noise); break;
+        case 9: fd_perturb(q, fd_seed(1), 0, 1, x, t, y, NULL, mem); break;
+        case 10: fd_target(q, FD_V, 1, x, x, t, y, mem); break;
+        case 11: fd_time_weight(q, FD_W_ONE, FD_X0, .5, a.st); break;
+        case 12: fd_loss_weigh(q, FD_NORM_H, 0, FD_X0, 1, t, y, mem); break;
+        case 13: fd_loss_norm(&mem, q, FD_NORM_H, 0, FD_X0, .5); break;
+        case 14: fd_time_law_new(&mem, q, noise, FD_NORM_H, 0, FD_X0); break;
+        case 15: fd_step_row(q, FD_DDIM, 0, .5, .4, 0, a.st); break;
+        case 16: fd_sample(&how, fd_seed(1), 0, 1, y, mem); break;
+        case 17: fd_advance(&how, .5, .4, 1, y, NULL, NULL, mem); break;
+        case 18: fd_correct(&how, .5, 1, y, NULL, NULL, mem); break;
+        case 19: fd_loglik(&how, 0, fd_seed(1), 0, 1, x, w, mem); break;
+        case 20: fd_elbo(&how, 0, fd_seed(1), 0, 1, x, w, NULL, mem); break;
+        default: fd_process_on(&mem, q, &noise->s); break;
+        }
+        fd_explain(a.st, text, sizeof text);
+        OK(a.st->code == FD_EARG && !strcmp(a.st->what, "the process could not be made")
+           && !strcmp(a.st->name, q->why), "process %d, function %d: '%s'", i, f, text);
+    }
+    a.st->code = 0;
+    fd_fdp_sampler(q, m, 5, 1, .1, 0, out, a.st);
+    OK(a.st->code == FD_EARG, "process %d: fd_fdp_sampler", i);
+}
+
+/* What has a status says it there. */
+static void check_arguments(const fd_cov *noise, fd_arena a)
+{
+    double t[4] = { .9, .5, .3, .1 }, out[8];
+    fd_process heats = heat(noise);
+    static const double nan = NAN;
+    for (int i = 0; i < 13; i++) {
+        fd_real z = 1;
+        a.st->code = 0;
+        switch (i) {
+        case 0: fd_fdp(&a, noise, NAN, 5, NULL); break;
+        case 1: fd_fdp(&a, noise, .1, INFINITY, NULL); break;
+        case 2: fd_fdp(&a, noise, 0, 0, NULL); break;
+        case 3: fd_fdp(&a, noise, .1, 5, &nan); break;
+        case 4: fd_fdp_noise(&a, &noise->s, INFINITY, 0); break;
+        case 5: fd_ddpm_betas(&a, noise, 3, NULL); break;
+        case 6: fd_ddpm_betas(&a, noise, 1, &nan); break;
+        case 7: fd_ddpm_gammas(&a, noise, 1, &nan); break;
+        case 8: fd_beta_schedule(FD_BETA_COSINE + 1, 3, .1, .2, out, a.st); break;
+        case 9: fd_beta_schedule(FD_BETA_LINEAR, 3, -.1, .2, out, a.st); break;
+        case 10: fd_beta_schedule(FD_BETA_SIGMOID, 3, .1, NAN, out, a.st); break;
+        case 11: fd_step_row(&heats, FD_DDIM, 0, .005, .001, 1, a.st); break;
+        default: fd_interpolant_draw(&(fd_interpolant){ NULL, NULL, NULL, NULL, NULL, 0 },
+                                     fd_seed(1), 0, 1, &z, &z, t, &z, NULL, a);
+        }
+        OK(a.st->code == FD_EARG, "argument %d is refused: code %d", i, a.st->code);
     }
 }
 
@@ -268,82 +357,17 @@ static void check_refused(void)
     p[n++] = fd_blur(&none, 0, .1), p[n++] = fd_blur(&heats, 0, .1), p[n++] = fd_blur(NULL, 0, .1);
     p[n++] = fd_path(noise, NULL, NULL, NULL, NULL);
     OK(n <= MOST && !st.code, "constructors record nothing");
-    double t[4] = { .9, .5, .3, .1 }, out[8], w[8];
-    fd_real x[4] = { 1, 2, 3, 4 }, y[4] = { 5, 5, 5, 5 };
-    fd_model m = { FD_X0, NULL, NULL, NULL, NULL, NULL };
-    for (int i = 0; i < n; i++) {
-        const fd_process *q = &p[i];
-        fd_sampler how = { .p = q, .model = m, .t = t, .steps = 3 };
-        char text[200];
-        int f = 0;
-        OK(q->why && !q->law && !q->noise && strlen(q->why) < 96,
-           "process %d is empty, and says why", i);
-        OK(fd_law(q, .5, 0).m == 0 && fd_law(q, .5, 3).v == 0, "no law");
-        for (; f < 22; f++) {
-            fd_arena mem = a;
-            st.code = 0;
-            switch (f) {
-            case 0: fd_times(q, FD_UNIFORM, 0, 3, out, &st); break;
-            case 1: fd_draw_times(q, FD_T_LEVELS, NULL, fd_seed(1), 0, 3, out, &st); break;
-            case 2: fd_terminal(q, NULL, noise, mem); break;
-            case 3: fd_oracle_gauss(&mem, q, NULL, noise); break;
-            case 4: fd_oracle_data(&mem, q, 1, x); break;
-            case 5: fd_oracle_kernel(&mem, q, NULL, noise); break;
-            case 6: fd_predict(&m, FD_V, q, 1, x, t, y, mem); break;
-            case 7: fd_convert(q, FD_X0, FD_V, 1, x, t, y, mem); break;
-            case 8: fd_precond_new(&mem, q, NULL, noise); break;
-            case 9: fd_perturb(q, fd_seed(1), 0, 1, x, t, y, NULL, mem); break;
-            case 10: fd_target(q, FD_V, 1, x, x, t, y, mem); break;
-            case 11: fd_time_weight(q, FD_W_ONE, FD_X0, .5, &st); break;
-            case 12: fd_loss_weigh(q, FD_NORM_H, 0, FD_X0, 1, t, y, mem); break;
-            case 13: fd_loss_norm(&mem, q, FD_NORM_H, 0, FD_X0, .5); break;
-            case 14: fd_time_law_new(&mem, q, noise, FD_NORM_H, 0, FD_X0); break;
-            case 15: fd_step_row(q, FD_DDIM, 0, .5, .4, 0, &st); break;
-            case 16: fd_sample(&how, fd_seed(1), 0, 1, y, mem); break;
-            case 17: fd_advance(&how, .5, .4, 1, y, NULL, NULL, mem); break;
-            case 18: fd_correct(&how, .5, 1, y, NULL, NULL, mem); break;
-            case 19: fd_loglik(&how, 0, fd_seed(1), 0, 1, x, w, mem); break;
-            case 20: fd_elbo(&how, 0, fd_seed(1), 0, 1, x, w, NULL, mem); break;
-            default: fd_process_on(&mem, q, &noise->s); break;
-            }
-            fd_explain(&st, text, sizeof text);
-            OK(st.code == FD_EARG && !strcmp(st.what, "the process could not be made")
-               && !strcmp(st.name, q->why), "process %d, function %d: '%s'", i, f, text);
-        }
-        st.code = 0;
-        fd_fdp_sampler(q, m, 5, 1, .1, 0, out, &st);
-        OK(st.code == FD_EARG, "process %d: fd_fdp_sampler", i);
-    }
+    fd_real y[4] = { 5, 5, 5, 5 };
+    for (int i = 0; i < n; i++) check_empty(i, &p[i], noise, y, a);
     OK(y[0] == 5, "outputs untouched");
     char text[200];
+    double out[4];
     st.code = 0;
     fd_times(&none, FD_UNIFORM, 0, 3, out, &st);
     fd_explain(&st, text, sizeof text);
     OK(!strcmp(text, "fd_times: the process could not be made: fd_ou: tmax must be above 0"),
        "explained as '%s'", text);
-    /* what has a status says it there */
-    static const double nan = NAN;
-    for (int i = 0; i < 13; i++) {
-        fd_real z = 1;
-        st.code = 0;
-        switch (i) {
-        case 0: fd_fdp(&a, noise, NAN, 5, NULL); break;
-        case 1: fd_fdp(&a, noise, .1, INFINITY, NULL); break;
-        case 2: fd_fdp(&a, noise, 0, 0, NULL); break;
-        case 3: fd_fdp(&a, noise, .1, 5, &nan); break;
-        case 4: fd_fdp_noise(&a, &noise->s, INFINITY, 0); break;
-        case 5: fd_ddpm_betas(&a, noise, 3, NULL); break;
-        case 6: fd_ddpm_betas(&a, noise, 1, &nan); break;
-        case 7: fd_ddpm_gammas(&a, noise, 1, &nan); break;
-        case 8: fd_beta_schedule(FD_BETA_COSINE + 1, 3, .1, .2, out, &st); break;
-        case 9: fd_beta_schedule(FD_BETA_LINEAR, 3, -.1, .2, out, &st); break;
-        case 10: fd_beta_schedule(FD_BETA_SIGMOID, 3, .1, NAN, out, &st); break;
-        case 11: fd_step_row(&heats, FD_DDIM, 0, .005, .001, 1, &st); break;
-        default: fd_interpolant_draw(&(fd_interpolant){ NULL, NULL, NULL, NULL, NULL, 0 },
-                                     fd_seed(1), 0, 1, &z, &z, t, &z, NULL, a);
-        }
-        OK(st.code == FD_EARG, "argument %d is refused: code %d", i, st.code);
-    }
+    check_arguments(noise, a);
 }
 
 /* Training times that do not exist are refused, whatever the process. */
@@ -387,6 +411,41 @@ void test_processes(void)
 /* ---- models ---- */
 
 static const int mixed_bc[2] = { FD_PERIODIC, FD_NEUMANN };
+
+/* Where the maps do not exist. */
+static void check_no_map(const fd_cov *one, fd_arena a)
+{
+    fd_process fl = fd_flow(one, 0);
+    static const struct { int from, to; double t; int code; } row[] = {
+        { FD_NOISE, FD_X0, 1, FD_EARG }, { FD_NOISE, FD_VELOCITY, 1, FD_EARG },
+        { FD_SCORE, FD_X0, 1, FD_EARG }, { FD_NOISE, FD_SCORE, 1, FD_OK },
+        { FD_SCORE, FD_NOISE, 1, FD_OK }, { FD_VELOCITY, FD_X0, 1, FD_OK },
+        { FD_V, FD_X0, 1, FD_OK }, { FD_X0, FD_V, 1, FD_OK }, { FD_X0, FD_VELOCITY, 1, FD_OK },
+        { FD_X0, FD_NOISE, 0, FD_EARG }, { FD_V, FD_X0, 0, FD_EARG }, { FD_X0, FD_X0, 0, FD_OK },
+        { FD_X0, 7, .5, FD_EARG }, { -1, FD_X0, .5, FD_EARG },
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        fd_real xx = 2, yy = (fd_real).5;
+        a.st->code = 0;
+        fd_convert(&fl, row[i].from, row[i].to, 1, &xx, &row[i].t, &yy, a);
+        OK(a.st->code == row[i].code, "flow %d to %d at %g: code %d", row[i].from, row[i].to,
+           row[i].t, a.st->code);
+        if (a.st->code) OK(yy == (fd_real).5, "output touched");
+        else OK(isfinite(yy), "not finite");
+    }
+    fd_real xx[2] = { 2, 2 }, yy[2] = { .5, .5 };
+    /* one bad function of two: neither is done */
+    a.st->code = 0;
+    fd_convert(&fl, FD_NOISE, FD_X0, 2, xx, (double[]){ .5, 1 }, yy, a);
+    OK(a.st->code == FD_EARG && yy[0] == (fd_real).5 && yy[1] == (fd_real).5, "half a batch");
+    char text[200];
+    fd_explain(a.st, text, sizeof text);
+    OK(!strcmp(text, "fd_convert: there is no such map where m = 0"), "explained as '%s'", text);
+    a.st->code = 0;                                            /* x0 to v where m = 0: v = -x0 */
+    yy[0] = (fd_real).5;
+    fd_convert(&fl, FD_X0, FD_V, 1, xx, (double[]){ 1 }, yy, a);
+    NEAR(yy[0], -.5, 1e-7, "v at m = 0");
+}
 
 /* every kind into every other: x, and both predictions, from one x0 and one eps */
 static void check_convert(void)
@@ -434,38 +493,7 @@ static void check_convert(void)
     }
     OK(!st.code, "status");
 
-    /* where the maps do not exist */
-    fd_process fl = fd_flow(one, 0);
-    static const struct { int from, to; double t; int code; } row[] = {
-        { FD_NOISE, FD_X0, 1, FD_EARG }, { FD_NOISE, FD_VELOCITY, 1, FD_EARG },
-            { FD_SCORE, FD_X0, 1, FD_EARG },
-        { FD_NOISE, FD_SCORE, 1, FD_OK }, { FD_SCORE, FD_NOISE, 1, FD_OK },
-            { FD_VELOCITY, FD_X0, 1, FD_OK },
-        { FD_V, FD_X0, 1, FD_OK }, { FD_X0, FD_V, 1, FD_OK }, { FD_X0, FD_VELOCITY, 1, FD_OK },
-        { FD_X0, FD_NOISE, 0, FD_EARG }, { FD_V, FD_X0, 0, FD_EARG }, { FD_X0, FD_X0, 0, FD_OK },
-        { FD_X0, 7, .5, FD_EARG }, { -1, FD_X0, .5, FD_EARG },
-    };
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        fd_real xx = 2, yy = (fd_real).5;
-        st.code = 0;
-        fd_convert(&fl, row[i].from, row[i].to, 1, &xx, &row[i].t, &yy, a);
-        OK(st.code == row[i].code, "flow %d to %d at %g: code %d", row[i].from, row[i].to,
-           row[i].t, st.code);
-        if (st.code) OK(yy == (fd_real).5, "output touched");
-        else OK(isfinite(yy), "not finite");
-    }
-    fd_real xx[2] = { 2, 2 }, yy[2] = { .5, .5 };
-    /* one bad function of two: neither is done */
-    st.code = 0;
-    fd_convert(&fl, FD_NOISE, FD_X0, 2, xx, (double[]){ .5, 1 }, yy, a);
-    OK(st.code == FD_EARG && yy[0] == (fd_real).5 && yy[1] == (fd_real).5, "half a batch");
-    char text[200];
-    fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_convert: there is no such map where m = 0"), "explained as '%s'", text);
-    st.code = 0;                                            /* x0 to v where m = 0: v = -x0 */
-    yy[0] = (fd_real).5;
-    fd_convert(&fl, FD_X0, FD_V, 1, xx, (double[]){ 1 }, yy, a);
-    NEAR(yy[0], -.5, 1e-7, "v at m = 0");
+    check_no_map(one, a);
 }
 
 /* y' J by columns: (f(x + d e_i) - f(x - d e_i)) . dy / 2d */
@@ -505,90 +533,71 @@ static double kernel_exp(const double *x, const double *y, const void *prm)
     return exp(-fabs(x[0] - y[0]) / *(const double *)prm);
 }
 
-static void check_gauss(void)
+/* D and Var by the formula, mode by mode, for process i. */
+static void check_formula(int i, const fd_process *p, const fd_cov *c0, const fd_real *mean,
+                          const fd_real *x, fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(8 << 20, &st);
     enum { B = 2, CH = 2 };
-    static const int bc[2] = { FD_PERIODIC, FD_DIRICHLET };
-    fd_space s = fd_grid(&a, 2, (int[]){ 6, 3 }, NULL, bc, CH);
-    /* even: with Nyquist modes */
-    fd_cov *noise = fd_cov_matern(&a, &s, 1.3, .4, 1.5), *c0;
-    double c[18], t[B] = { .31, .12 };
-    for (int k = 0; k < 18; k++) c[k] = k == 2 ? 0 : .3 + .11 * k;
-    /* c > 0 where lam = 0, too */
-    int j[3], zero = -1;
-    for (ptrdiff_t k = 0; k < s.modes; k++) if (fd_mode(&s, k, j)) zero = (int)k;
-    c[zero] = 0;                                                        /* lam = c = 0 */
-    c0 = fd_cov_table(&a, &s, c);
-    for (int k = 0; k < 18; k++) c0->lam[k] = c[k];
-    /* whatever a table does with Nyquist */
+    const fd_space s = c0->s;
+    const fd_cov *noise = p->noise;
+    const double *c = c0->lam, t[B] = { .31, .12 };
     ptrdiff_t n = fd_size(&s);
-    fd_real *mean = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, B * n),
-        *y = fd_new(&a, fd_real, B * n);
-    fd_real *M = fd_new(&a, fd_real, n), *u = fd_new(&a, fd_real, B * n),
-        *w = fd_new(&a, fd_real, B * n);
-    fd_normal(fd_seed(31), n, mean);
-    fd_normal(fd_seed(32), B * n, x);
-    fd_process p[PROCS];
-    processes(&a, noise, p);
+    fd_real *y = fd_new(&a, fd_real, B * n), *w = fd_new(&a, fd_real, B * n);
+    fd_real *M = fd_new(&a, fd_real, n), *u = fd_new(&a, fd_real, B * n);
     fd_to_modes(&s, 1, mean, M, a);
-    for (int i = 0; i < PROCS; i++) {
-        fd_model m = fd_oracle_gauss(&a, &p[i], mean, c0);
-        double tt[B], worst = 0, wv = 0;
-        for (int b = 0; b < B; b++) tt[b] = t[b] * p[i].tmax;
-        OK(m.predicts == FD_X0 && m.eval && m.vjp && m.var, "%s oracle", proc_name[i]);
-        m.eval(m.self, &s, B, x, tt, y, a);
-        m.var(m.self, &s, B, x, tt, w, a);
-        fd_to_modes(&s, B, y, y, a);
-        fd_to_modes(&s, B, x, u, a);
-        for (int b = 0; b < B; b++)
-            for (int h = 0; h < CH; h++)
-                for (ptrdiff_t k = 0; k < s.modes; k++) {
-                    fd_coef f = fd_law(&p[i], tt[b], k);
-                    ptrdiff_t at = (b * CH + h) * s.modes + k;
-                    double lam = noise->lam[k], P = f.m * f.m * c[k] + f.v * lam,
-                        Mk = M[h * s.modes + k];
-                    double D = P > 0 ? (c[k] * f.m * u[at] + f.v * lam * Mk) / P : Mk;
-                    worst = maxd(worst, fabs(D - y[at]) / (1 + fabs(D)));
-                    wv = maxd(wv, fabs(w[at] - (P > 0 ? c[k] * f.v * lam / P : 0)));
-                }
-        NEAR(worst, 0, 100 * EPS, "%s: D of the formula", proc_name[i]);
-        NEAR(wv, 0, 10 * EPS, "%s: Var of the formula", proc_name[i]);
-        if (i == 1 || i == 8) check_vjp(proc_name[i], &m, &s, a, 1e-2, TOL(1e-10, 3e-3));
-    }
-    /* m = 0: the prior; v lam = 0 and m = 0 likewise */
-    fd_model fl = fd_oracle_gauss(&a, &p[6], mean, c0);
-    double one[B] = { 1, 1 };
-    fl.eval(fl.self, &s, B, x, one, y, a);
-    NEAR(test_rel(n, y, mean), 0, 20 * EPS, "flow at t = 1: the mean");
-    fl.var(fl.self, &s, B, x, one, w, a);
-    double worst = 0;
-    for (int k = 0; k < 18; k++) worst = maxd(worst, fabs(w[k] - c[k]));
-    NEAR(worst, 0, 10 * EPS, "flow at t = 1: the variance of the data");
+    fd_model m = fd_oracle_gauss(&a, p, mean, c0);
+    double tt[B], worst = 0, wv = 0;
+    for (int b = 0; b < B; b++) tt[b] = t[b] * p->tmax;
+    OK(m.predicts == FD_X0 && m.eval && m.vjp && m.var, "%s oracle", proc_name[i]);
+    m.eval(m.self, &s, B, x, tt, y, a);
+    m.var(m.self, &s, B, x, tt, w, a);
+    fd_to_modes(&s, B, y, y, a);
+    fd_to_modes(&s, B, x, u, a);
+    for (int b = 0; b < B; b++)
+        for (int h = 0; h < CH; h++)
+            for (ptrdiff_t k = 0; k < s.modes; k++) {
+                fd_coef f = fd_law(p, tt[b], k);
+                ptrdiff_t at = (b * CH + h) * s.modes + k;
+                double lam = noise->lam[k], P = f.m * f.m * c[k] + f.v * lam,
+                    Mk = M[h * s.modes + k];
+                double D = P > 0 ? (c[k] * f.m * u[at] + f.v * lam * Mk) / P : Mk;
+                worst = maxd(worst, fabs(D - y[at]) / (1 + fabs(D)));
+                wv = maxd(wv, fabs(w[at] - (P > 0 ? c[k] * f.v * lam / P : 0)));
+            }
+    NEAR(worst, 0, 100 * EPS, "%s: D of the formula", proc_name[i]);
+    NEAR(wv, 0, 10 * EPS, "%s: Var of the formula", proc_name[i]);
+    if (i == 1 || i == 8) check_vjp(proc_name[i], &m, &s, a, 1e-2, TOL(1e-10, 3e-3));
+}
 
-    /* c a multiple of C on a grid without lam = 0: pointwise, and the same answer */
+/* c a multiple of C on a grid without lam = 0: pointwise, and the same answer. */
+static void check_proportional(const fd_real *mean, const fd_real *x, fd_arena a)
+{
+    enum { CH = 2 };
+    static const int bc[2] = { FD_PERIODIC, FD_DIRICHLET };
+    double t[1] = { .31 }, worst = 0;
     fd_space so = fd_grid(&a, 2, (int[]){ 5, 3 }, NULL, bc, CH);
     fd_cov *no = fd_cov_matern(&a, &so, 1.3, .4, 1.5), *co = fd_cov_matern(&a, &so, 2.6, .4, 1.5);
     fd_process vp = fd_vp(no, .1, 20);
     fd_model m = fd_oracle_gauss(&a, &vp, mean, co);
     ptrdiff_t no_n = fd_size(&so);
+    fd_real *y = fd_new(&a, fd_real, no_n);
     m.eval(m.self, &so, 1, x, t, y, a);
     fd_coef f = fd_law(&vp, t[0], 0);
-    worst = 0;
     for (ptrdiff_t i = 0; i < no_n; i++)
         worst = maxd(worst, fabs(y[i] - (2 * f.m * x[i] + f.v * mean[i]) / (2 * f.m * f.m + f.v)));
     NEAR(worst, 0, 20 * EPS, "proportional covariances");
     check_vjp("proportional", &m, &so, a, 1e-2, TOL(1e-10, 3e-3));
     fd_real *keep = fd_new(&a, fd_real, no_n);
     memcpy(keep, y, (size_t)no_n * sizeof *keep);
-    for (ptrdiff_t k = 0; k < so.modes; k++) co->lam[k] = k == 4 ? co->lam[k] * (1 + 1e-12)
-        : co->lam[k];
+    co->lam[4] *= 1 + 1e-12;
     m = fd_oracle_gauss(&a, &vp, mean, co);
     m.eval(m.self, &so, 1, x, t, y, a);
     NEAR(test_rel(no_n, y, keep), 0, 30 * EPS + 1e-12, "pointwise and by modes");
+}
 
-    /* a dense space whose weights are not equal: the vjp is the transpose, not the adjoint */
+/* A dense space whose weights are not equal: the vjp is the transpose, not the adjoint. */
+static void check_dense(fd_arena a)
+{
     enum { Q = 5, K = 3 };
     fd_real *wt = fd_new(&a, fd_real, Q), *basis = fd_new(&a, fd_real, K * Q);
     for (int i = 0; i < Q; i++) wt[i] = (fd_real)(.1 + .07 * i);
@@ -613,37 +622,88 @@ static void check_gauss(void)
     const fd_cov *dcs[2] = { dc, dn };
     dm = fd_oracle_mix(&a, &dp, 2, (double[]){ .4, .6 }, two, dcs);
     check_vjp("dense mixture", &dm, &sd, a, TOL(1e-4, 1e-2), TOL(1e-6, 1e-2));
-    OK(!st.code, "status");
+}
 
-    /* errors */
+/* Models that cannot be. */
+static void check_gauss_wrong(const fd_cov *c0, const fd_real *x, fd_arena a)
+{
+    const fd_space s = c0->s;
+    fd_space so = fd_grid(&a, 2, (int[]){ 5, 3 }, NULL, (int[]){ FD_PERIODIC, FD_DIRICHLET }, 2);
+    fd_cov *no = fd_cov_matern(&a, &so, 1.3, .4, 1.5), *co = fd_cov_matern(&a, &so, 2.6, .4, 1.5);
+    fd_process vp = fd_vp(no, .1, 20);
+    fd_model m = fd_oracle_gauss(&a, &vp, NULL, co);
+    double t[1] = { .31 };
+    fd_real *y = fd_new(&a, fd_real, fd_size(&s));
     fd_model none = fd_oracle_gauss(&a, &vp, NULL, c0);
-    OK(st.code == FD_ESHAPE && !none.eval, "covariances of two grids");
-    st.code = 0;
+    OK(a.st->code == FD_ESHAPE && !none.eval, "covariances of two grids");
+    a.st->code = 0;
     double ell = .3;
     fd_space line = fd_grid(&a, 1, (int[]){ 7 }, NULL, NULL, 1);
     fd_cov *k1 = fd_cov_kernel(&a, &line, kernel_exp, &ell),
         *k2 = fd_cov_kernel(&a, &line, kernel_exp, &ell);
     fd_process kp = fd_ou(k1, 2);
     fd_oracle_gauss(&a, &kp, NULL, k1);
-    OK(!st.code, "a kernel with itself");
+    OK(!a.st->code, "a kernel with itself");
     fd_oracle_gauss(&a, &kp, NULL, k2);
-    OK(st.code == FD_ESHAPE, "two bases do not commute");
-    st.code = 0;
+    OK(a.st->code == FD_ESHAPE, "two bases do not commute");
+    a.st->code = 0;
     m.eval(m.self, &s, 1, x, t, y, a);
-    OK(st.code == FD_ESHAPE, "a model on another space");
-    st.code = 0;
+    OK(a.st->code == FD_ESHAPE, "a model on another space");
+    a.st->code = 0;
     fd_process lost = fd_vp(NULL, .1, 20);
     none = fd_oracle_gauss(&a, &lost, NULL, NULL);
-    OK(st.code == FD_EARG && !none.eval, "a process without noise");
-    st.code = 0;
+    OK(a.st->code == FD_EARG && !none.eval, "a process without noise");
+    a.st->code = 0;
     fd_predict(&none, FD_X0, &vp, 1, x, t, y, a);
-    OK(st.code == FD_EARG, "an empty model");
-    st.code = 0;
+    OK(a.st->code == FD_EARG, "an empty model");
+    a.st->code = 0;
     fd_oracle_mix(&a, &vp, 2, (double[]){ 1, -1 }, NULL, (const fd_cov *const[]){ co, co });
-    OK(st.code == FD_EDATA, "a negative weight");
-    st.code = 0;
+    OK(a.st->code == FD_EDATA, "a negative weight");
+    a.st->code = 0;
     fd_oracle_mix(&a, &vp, 0, NULL, NULL, NULL);
-    OK(st.code == FD_EARG, "no components");
+    OK(a.st->code == FD_EARG, "no components");
+}
+
+static void check_gauss(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    enum { B = 2, CH = 2 };
+    static const int bc[2] = { FD_PERIODIC, FD_DIRICHLET };
+    fd_space s = fd_grid(&a, 2, (int[]){ 6, 3 }, NULL, bc, CH);
+    /* even: with Nyquist modes */
+    fd_cov *noise = fd_cov_matern(&a, &s, 1.3, .4, 1.5), *c0;
+    double c[18];
+    for (int k = 0; k < 18; k++) c[k] = k == 2 ? 0 : .3 + .11 * k;
+    /* c > 0 where lam = 0, too */
+    int j[3], zero = -1;
+    for (ptrdiff_t k = 0; k < s.modes; k++) if (fd_mode(&s, k, j)) zero = (int)k;
+    c[zero] = 0;                                                        /* lam = c = 0 */
+    c0 = fd_cov_table(&a, &s, c);
+    for (int k = 0; k < 18; k++) c0->lam[k] = c[k];
+    /* whatever a table does with Nyquist */
+    ptrdiff_t n = fd_size(&s);
+    fd_real *mean = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, B * n);
+    fd_real *y = fd_new(&a, fd_real, B * n), *w = fd_new(&a, fd_real, B * n);
+    fd_normal(fd_seed(31), n, mean);
+    fd_normal(fd_seed(32), B * n, x);
+    fd_process p[PROCS];
+    processes(&a, noise, p);
+    for (int i = 0; i < PROCS; i++) check_formula(i, &p[i], c0, mean, x, a);
+    /* m = 0: the prior; v lam = 0 and m = 0 likewise */
+    fd_model fl = fd_oracle_gauss(&a, &p[6], mean, c0);
+    double one[B] = { 1, 1 };
+    fl.eval(fl.self, &s, B, x, one, y, a);
+    NEAR(test_rel(n, y, mean), 0, 20 * EPS, "flow at t = 1: the mean");
+    fl.var(fl.self, &s, B, x, one, w, a);
+    double worst = 0;
+    for (int k = 0; k < 18; k++) worst = maxd(worst, fabs(w[k] - c[k]));
+    NEAR(worst, 0, 10 * EPS, "flow at t = 1: the variance of the data");
+
+    check_proportional(mean, x, a);
+    check_dense(a);
+    OK(!st.code, "status");
+    check_gauss_wrong(c0, x, a);
 }
 
 /* log sum_i w_i N(x; m M_i, m^2 c_i + v lam), K modes */
@@ -664,123 +724,117 @@ static double mix_logp(int n, int K, const double *w, const double *M, const dou
     return top + log(sum);
 }
 
-static void check_mix(void)
-{
-    fd_status st;
-    fd_arena a = test_arena(8 << 20, &st);
-    enum { K = 5, N = 3, CH = 2, B = 2 };
-    static const double w[N] = { .3, .5, .2 };
-    fd_space s = fd_grid(&a, 1, (int[]){ K }, NULL, NULL, CH);
-    double lam[K] = { 1, .6, .3, .2, .15 }, c[N][K], t[B] = { .23, .08 };
-    const fd_cov *cov[N];
-    fd_real *mean = fd_new(&a, fd_real, N * CH * K), *M = fd_new(&a, fd_real, N * CH * K);
-    fd_real *x = fd_new(&a, fd_real, B * CH * K), *y = fd_new(&a, fd_real, B * CH * K),
-        *u = fd_new(&a, fd_real, B * CH * K);
-    fd_cov *noise = fd_cov_table(&a, &s, lam);
-    fd_process p = fd_vp(noise, .1, 20);
-    for (int i = 0; i < N; i++) {
-        for (int k = 0; k < K; k++) c[i][k] = .1 + .3 * fabs(sin(3 * i + k + .4));
-        cov[i] = fd_cov_table(&a, &s, c[i]);
-    }
-    fd_normal(fd_seed(41), N * CH * K, mean);
-    fd_normal(fd_seed(42), B * CH * K, x);
-    fd_to_modes(&s, N, mean, M, a);
-    fd_to_modes(&s, B, x, u, a);
-    fd_model m = fd_oracle_mix(&a, &p, N, w, mean, cov);
-    fd_predict(&m, FD_SCORE, &p, B, x, t, y, a);
-    fd_to_modes(&s, B, y, y, a);
-    double ww[N], cc[N * CH * K], MM[N * CH * K], ll[CH * K], worst = 0, scale = 0;
-    for (int i = 0; i < N; i++) {
-        ww[i] = w[i];
-        for (int j = 0; j < CH * K; j++) {
-            cc[i * CH * K + j] = c[i][j % K];
-            MM[i * CH * K + j] = M[i * CH * K + j];
-            ll[j] = lam[j % K];
-        }
-    }
-    for (int b = 0; b < B; b++) {
-        fd_coef f = fd_law(&p, t[b], 0);
-        double X[CH * K], d = 1e-3;
-        for (int j = 0; j < CH * K; j++) X[j] = u[b * CH * K + j];
-        for (int j = 0; j < CH * K; j++) {                  /* fourth-order differences of log p */
-            static const double q[4] = { 1, -8, 8, -1 };
-            double g = 0, keep = X[j];
-            for (int e = 0; e < 4; e++) {
-                X[j] = keep + d * (e < 2 ? e - 2 : e - 1);
-                g += q[e] * mix_logp(N, CH * K, ww, MM, cc, ll, f, X) / (12 * d);
-            }
-            X[j] = keep;
-            worst = maxd(worst, fabs(ll[j] * g - y[b * CH * K + j]));
-            scale = maxd(scale, fabs(ll[j] * g));
-        }
-    }
-    NEAR(worst / scale, 0, TOL(1e-8, 1e-4), "score of a mixture against log p");
-    check_vjp("mixture", &m, &s, a, TOL(1e-4, 1e-2), TOL(1e-6, 1e-2));
+/* A mixture of three on five points, two channels; two states x, M and u are coefficients. */
+typedef struct {
+    fd_space s;
+    double w[3], lam[5], c[3][5], t[2];
+    const fd_cov *cov[3];
+    fd_cov *noise;
+    fd_process p;
+    fd_real *mean, *M, *x, *u;
+} mixture;
 
-    /* one component is the Gaussian; a modal process; components that share a covariance */
-    fd_process hp = heat(noise);
-    for (int k = 0; k < 2; k++) {
-        const fd_process *pp = k ? &hp : &p;
-        double tt[B] = { .4 * pp->tmax, .2 * pp->tmax };
-        fd_model g1 = fd_oracle_gauss(&a, pp, mean, cov[1]);
-        fd_real *pair = fd_new(&a, fd_real, 2 * CH * K), *z = fd_new(&a, fd_real, B * CH * K);
-        memcpy(pair, mean, CH * K * sizeof *pair);
-        memcpy(pair + CH * K, mean, CH * K * sizeof *pair);
-        fd_model g2 = fd_oracle_mix(&a, pp, 2, (double[]){ 1, 3 }, pair,
-                                    (const fd_cov *const[]){ cov[1], cov[1] });
-        fd_predict(&g1, FD_X0, pp, B, x, tt, y, a);
-        fd_predict(&g2, FD_X0, pp, B, x, tt, z, a);
-        NEAR(test_rel(B * CH * K, z, y), 0, 30 * EPS, "twice the same component");
-        g1.var(g1.self, &s, B, x, tt, y, a);
-        g2.var(g2.self, &s, B, x, tt, z, a);
-        NEAR(test_rel(B * CH * K, z, y), 0, 100 * EPS, "its variance");
+static mixture mixture_new(fd_arena *a)
+{
+    enum { K = 5, N = 3, CH = 2, B = 2 };
+    mixture q = { .w = { .3, .5, .2 }, .lam = { 1, .6, .3, .2, .15 }, .t = { .23, .08 } };
+    q.s = fd_grid(a, 1, (int[]){ K }, NULL, NULL, CH);
+    q.mean = fd_new(a, fd_real, N * CH * K), q.M = fd_new(a, fd_real, N * CH * K);
+    q.x = fd_new(a, fd_real, B * CH * K), q.u = fd_new(a, fd_real, B * CH * K);
+    q.noise = fd_cov_table(a, &q.s, q.lam);
+    q.p = fd_vp(q.noise, .1, 20);
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < K; k++) q.c[i][k] = .1 + .3 * fabs(sin(3 * i + k + .4));
+        q.cov[i] = fd_cov_table(a, &q.s, q.c[i]);
     }
-    /* equal covariances: sum W_i (m mu_i - x)/lam is the score */
-    const fd_cov *same[N] = { noise, noise, noise };
-    fd_model e = fd_oracle_mix(&a, &p, N, w, mean, same);
-    fd_predict(&e, FD_SCORE, &p, 1, x, t, y, a);
-    fd_to_modes(&s, 1, y, y, a);
-    fd_coef f = fd_law(&p, t[0], 0);
+    fd_normal(fd_seed(41), N * CH * K, q.mean);
+    fd_normal(fd_seed(42), B * CH * K, q.x);
+    fd_to_modes(&q.s, N, q.mean, q.M, *a);
+    fd_to_modes(&q.s, B, q.x, q.u, *a);
+    return q;
+}
+
+/* Twice the same component is that component. */
+static void check_mix_twice(const mixture *q, const fd_process *p, fd_arena a)
+{
+    enum { K = 5, CH = 2, B = 2 };
+    const fd_cov *c = q->cov[1];
+    fd_real *y = fd_new(&a, fd_real, B * CH * K);
+    double tt[B] = { .4 * p->tmax, .2 * p->tmax };
+    fd_model g1 = fd_oracle_gauss(&a, p, q->mean, c);
+    fd_real *pair = fd_new(&a, fd_real, 2 * CH * K), *z = fd_new(&a, fd_real, B * CH * K);
+    memcpy(pair, q->mean, CH * K * sizeof *pair);
+    memcpy(pair + CH * K, q->mean, CH * K * sizeof *pair);
+    fd_model g2 = fd_oracle_mix(&a, p, 2, (double[]){ 1, 3 }, pair,
+                                (const fd_cov *const[]){ c, c });
+    fd_predict(&g1, FD_X0, p, B, q->x, tt, y, a);
+    fd_predict(&g2, FD_X0, p, B, q->x, tt, z, a);
+    NEAR(test_rel(B * CH * K, z, y), 0, 30 * EPS, "twice the same component");
+    g1.var(g1.self, &q->s, B, q->x, tt, y, a);
+    g2.var(g2.self, &q->s, B, q->x, tt, z, a);
+    NEAR(test_rel(B * CH * K, z, y), 0, 100 * EPS, "its variance");
+}
+
+/* Equal covariances: sum W_i (m mu_i - x)/lam is the score. */
+static void check_mix_equal(const mixture *q, fd_arena a)
+{
+    enum { K = 5, N = 3, CH = 2 };
+    fd_real *y = fd_new(&a, fd_real, CH * K);
+    double worst = 0;
+    const fd_cov *same[N] = { q->noise, q->noise, q->noise };
+    fd_model e = fd_oracle_mix(&a, &q->p, N, q->w, q->mean, same);
+    fd_predict(&e, FD_SCORE, &q->p, 1, q->x, q->t, y, a);
+    fd_to_modes(&q->s, 1, y, y, a);
+    fd_coef f = fd_law(&q->p, q->t[0], 0);
     double W[N], tot = 0;
     for (int i = 0; i < N; i++) {
-        double q = 0;
-        for (int j = 0; j < CH * K; j++) q += pow(u[j] - f.m * MM[i * CH * K + j], 2) / ll[j];
-        tot += W[i] = w[i] * exp(-.5 * q);
+        double far = 0;
+        for (int j = 0; j < CH * K; j++)
+            far += pow(q->u[j] - f.m * q->M[i * CH * K + j], 2) / q->lam[j % K];
+        tot += W[i] = q->w[i] * exp(-.5 * far);
     }
-    worst = 0;
     for (int j = 0; j < CH * K; j++) {
         double sc = 0;
-        for (int i = 0; i < N; i++) sc += W[i] / tot * (f.m * MM[i * CH * K + j] - u[j]);
+        for (int i = 0; i < N; i++) sc += W[i] / tot * (f.m * q->M[i * CH * K + j] - q->u[j]);
         worst = maxd(worst, fabs(sc - y[j]));
     }
     NEAR(worst, 0, TOL(1e-12, 1e-4), "components of covariance C");
+}
 
-    /* lam = 0: a mode counts in the weights where every component has variance, else it does not */
+/* lam = 0: a mode counts in the weights where every component has variance, else it does not. */
+static void check_mix_bare(const mixture *q, fd_arena a)
+{
+    enum { K = 5, CH = 2 };
+    const fd_coef f = fd_law(&q->p, q->t[0], 0);
+    fd_real *y = fd_new(&a, fd_real, CH * K);
+    double worst = 0;
     double lz[K], cz[2][K];
-    for (int k = 0; k < K; k++) lz[k] = k > 2 ? 0 : lam[k], cz[0][k] = c[0][k],
-        cz[1][k] = k == 4 ? 0 : c[1][k];
-    fd_cov *nz = fd_cov_table(&a, &s, lz);
-    const fd_cov *tz[2] = { fd_cov_table(&a, &s, cz[0]), fd_cov_table(&a, &s, cz[1]) };
+    for (int k = 0; k < K; k++) {
+        lz[k] = k > 2 ? 0 : q->lam[k];
+        cz[0][k] = q->c[0][k], cz[1][k] = k == 4 ? 0 : q->c[1][k];
+    }
+    fd_cov *nz = fd_cov_table(&a, &q->s, lz);
+    const fd_cov *tz[2] = { fd_cov_table(&a, &q->s, cz[0]), fd_cov_table(&a, &q->s, cz[1]) };
     fd_process pz = fd_vp(nz, .1, 20);
-    fd_model mz = fd_oracle_mix(&a, &pz, 2, (double[]){ .4, .6 }, mean, tz);
+    fd_model mz = fd_oracle_mix(&a, &pz, 2, (double[]){ .4, .6 }, q->mean, tz);
     fd_real *small = fd_new(&a, fd_real, CH * K);
-    for (int j = 0; j < CH * K; j++) small[j] = (fd_real).3 * x[j];
-    mz.eval(mz.self, &s, 1, small, t, y, a);
-    fd_to_modes(&s, 1, y, y, a);
-    fd_to_modes(&s, 1, small, small, a);
+    for (int j = 0; j < CH * K; j++) small[j] = (fd_real).3 * q->x[j];
+    mz.eval(mz.self, &q->s, 1, small, q->t, y, a);
+    fd_to_modes(&q->s, 1, y, y, a);
+    fd_to_modes(&q->s, 1, small, small, a);
     double lw[2];
     for (int i = 0; i < 2; i++) {
         lw[i] = log(i ? .6 : .4);
         for (int j = 0; j < CH * K; j++) {
             double P = f.m * f.m * cz[i][j % K] + f.v * lz[j % K];
-            if (j % K < 4) lw[i] -= .5 * (log(P) + pow(small[j] - f.m * MM[i * CH * K + j], 2) / P);
+            if (j % K < 4)
+                lw[i] -= .5 * (log(P) + pow(small[j] - f.m * q->M[i * CH * K + j], 2) / P);
         }
     }
-    worst = 0;
     for (int j = 0; j < CH * K; j++) {
         double D = 0;
         for (int i = 0; i < 2; i++) {
-            double P = f.m * f.m * cz[i][j % K] + f.v * lz[j % K], Mj = MM[i * CH * K + j];
+            double P = f.m * f.m * cz[i][j % K] + f.v * lz[j % K], Mj = q->M[i * CH * K + j];
             double Wi = 1 / (1 + exp(lw[!i] - lw[i]));
             D += Wi * (P > 0 ? (cz[i][j % K] * f.m * small[j] + f.v * lz[j % K] * Mj) / P : Mj);
         }
@@ -788,8 +842,11 @@ static void check_mix(void)
     }
     NEAR(worst, 0, TOL(1e-12, 1e-4), "mixture with lam = 0 on two modes");
     OK(fabs(lw[0] - lw[1]) < 8, "both components have weight: %g", lw[0] - lw[1]);
+}
 
-    /* one mode: D and Var by quadrature over x0; the continuity equation of the flow */
+/* One mode: D and Var by quadrature over x0; the continuity equation of the flow. */
+static void check_mix_mode(fd_arena a)
+{
     fd_cov *one = one_mode(&a, 1);
     fd_process vp = fd_vp(one, .1, 20), fl = fd_flow(one, 1e-4);
     const fd_cov *c1[2] = { one_on(&a, one, .1), one_on(&a, one, .2) };
@@ -798,7 +855,7 @@ static void check_mix(void)
     for (int j = 0; j < 5; j++) {
         double tt = .05 + .2 * j, m0 = 0, m1 = 0, m2 = 0;
         fd_real xx = (fd_real)(-1.1 + .57 * j), D, V;
-        f = fd_law(&vp, tt, 0);
+        fd_coef f = fd_law(&vp, tt, 0);
         for (int i = -4000; i <= 4000; i++) {
             double z = i * .0015, pr = exp(-pow(xx - f.m * z, 2) / (2 * f.v))
                 * (.3 * exp(-pow(z + 1.5, 2) / .2) / sqrt(.1)
@@ -818,15 +875,58 @@ static void check_mix(void)
         for (int k = 0; k < 4; k++) {
             double o = d * (k < 2 ? k - 2 : k - 1), xo = X + o;
             fd_real xr = (fd_real)xo, v;
-            dr -= q4[k] * exp(mix_logp(2, 1, wm, mm, c2, &l1, fd_law(&fl, tt + o, 0),
-                                       &X)) / (12 * d);
+            dr -= q4[k] * exp(mix_logp(2, 1, wm, mm, c2, &l1, fd_law(&fl, tt + o, 0), &X))
+                / (12 * d);
             fd_predict(&fm, FD_VELOCITY, &fl, 1, &xr, &tt, &v, a);
-            dxp += q4[k] * v * exp(mix_logp(2, 1, wm, mm, c2, &l1, fd_law(&fl, tt, 0),
-                                            &xo)) / (12 * d);
+            dxp += q4[k] * v * exp(mix_logp(2, 1, wm, mm, c2, &l1, fd_law(&fl, tt, 0), &xo))
+                 / (12 * d);
         }
         resid = maxd(resid, fabs(dr + dxp));
     }
     NEAR(resid, 0, 1e-9, "continuity equation of the flow");
+}
+
+static void check_mix(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    enum { K = 5, N = 3, CH = 2, B = 2 };
+    mixture q = mixture_new(&a);
+    fd_real *y = fd_new(&a, fd_real, B * CH * K);
+    fd_model m = fd_oracle_mix(&a, &q.p, N, q.w, q.mean, q.cov);
+    fd_predict(&m, FD_SCORE, &q.p, B, q.x, q.t, y, a);
+    fd_to_modes(&q.s, B, y, y, a);
+    double cc[N * CH * K], MM[N * CH * K], ll[CH * K], worst = 0, scale = 0;
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < CH * K; j++) {
+            cc[i * CH * K + j] = q.c[i][j % K];
+            MM[i * CH * K + j] = q.M[i * CH * K + j];
+            ll[j] = q.lam[j % K];
+        }
+    for (int b = 0; b < B; b++) {
+        fd_coef f = fd_law(&q.p, q.t[b], 0);
+        double X[CH * K], d = 1e-3;
+        for (int j = 0; j < CH * K; j++) X[j] = q.u[b * CH * K + j];
+        for (int j = 0; j < CH * K; j++) {                  /* fourth-order differences of log p */
+            static const double q4[4] = { 1, -8, 8, -1 };
+            double g = 0, keep = X[j];
+            for (int e = 0; e < 4; e++) {
+                X[j] = keep + d * (e < 2 ? e - 2 : e - 1);
+                g += q4[e] * mix_logp(N, CH * K, q.w, MM, cc, ll, f, X) / (12 * d);
+            }
+            X[j] = keep;
+            worst = maxd(worst, fabs(ll[j] * g - y[b * CH * K + j]));
+            scale = maxd(scale, fabs(ll[j] * g));
+        }
+    }
+    NEAR(worst / scale, 0, TOL(1e-8, 1e-4), "score of a mixture against log p");
+    check_vjp("mixture", &m, &q.s, a, TOL(1e-4, 1e-2), TOL(1e-6, 1e-2));
+    /* one component is the Gaussian; a modal process */
+    fd_process hp = heat(q.noise);
+    check_mix_twice(&q, &q.p, a), check_mix_twice(&q, &hp, a);
+    check_mix_equal(&q, a);
+    check_mix_bare(&q, a);
+    check_mix_mode(a);
     OK(!st.code, "status");
 }
 
@@ -867,6 +967,24 @@ static void check_mix_fine(void)
     OK(!st.code, "status");
 }
 
+/* A very smooth C: v lam is far below rounding, and still the right point is found. */
+static void check_smooth_data(fd_arena a)
+{
+    enum { N = 7 };
+    fd_space g = fd_grid(&a, 1, (int[]){ 32 }, NULL, NULL, 1);
+    fd_cov *smooth = fd_cov_rbf(&a, &g, 1, .3);
+    fd_process sp = fd_vp(smooth, .1, 20);
+    fd_real *big = fd_new(&a, fd_real, N * 32), *xt = fd_new(&a, fd_real, N * 32),
+        *D = fd_new(&a, fd_real, N * 32);
+    double tt[N];
+    for (int i = 0; i < N; i++) tt[i] = .02;
+    fd_cov_draw(smooth, fd_seed(53), 0, N, big, a);
+    fd_perturb(&sp, fd_seed(54), 0, N, big, tt, xt, NULL, a);
+    fd_model ms = fd_oracle_data(&a, &sp, N, big);
+    ms.eval(ms.self, &g, N, xt, tt, D, a);
+    NEAR(test_rel(N * 32, D, big), 0, 1e-3, "smooth C");
+}
+
 static void check_data(void)
 {
     fd_status st;
@@ -897,15 +1015,15 @@ static void check_data(void)
             l[i] = 0;
             for (int j = 0; j < n; j++)
                 if (noise->lam[j % P] > 0)
-                    l[i] -= pow(u[b * n + j] - f.m * M[i * n + j],
-                                2) / (2 * f.v * noise->lam[j % P]);
+                    l[i] -= pow(u[b * n + j] - f.m * M[i * n + j], 2)
+                          / (2 * f.v * noise->lam[j % P]);
             top = maxd(top, l[i]);
         }
         for (int i = 0; i < N; i++) sum += l[i] = exp(l[i] - top);
         for (int j = 0; j < n; j++) {
             double D = 0, D2 = 0;
-            for (int i = 0; i < N; i++) D += l[i] / sum * M[i * n + j],
-                D2 += l[i] / sum * pow(M[i * n + j], 2);
+            for (int i = 0; i < N; i++)
+                D += l[i] / sum * M[i * n + j], D2 += l[i] / sum * pow(M[i * n + j], 2);
             worst = maxd(worst, fabs(D - y[b * n + j]));
             wv = maxd(wv, fabs(D2 - D * D - v[b * n + j]));
         }
@@ -917,20 +1035,7 @@ static void check_data(void)
     for (ptrdiff_t j = 0; j < N * n; j++) near[j] *= (fd_real).2;
     fd_model mn = fd_oracle_data(&a, &p, N, near);
     check_vjp("data", &mn, &s, a, TOL(1e-4, 1e-2), TOL(1e-6, 3e-2));
-
-    /* a very smooth C: v lam is far below rounding, and still the right point is found */
-    fd_space g = fd_grid(&a, 1, (int[]){ 32 }, NULL, NULL, 1);
-    fd_cov *smooth = fd_cov_rbf(&a, &g, 1, .3);
-    fd_process sp = fd_vp(smooth, .1, 20);
-    fd_real *big = fd_new(&a, fd_real, N * 32), *xt = fd_new(&a, fd_real, N * 32),
-        *D = fd_new(&a, fd_real, N * 32);
-    double tt[N];
-    for (int i = 0; i < N; i++) tt[i] = .02;
-    fd_cov_draw(smooth, fd_seed(53), 0, N, big, a);
-    fd_perturb(&sp, fd_seed(54), 0, N, big, tt, xt, NULL, a);
-    fd_model ms = fd_oracle_data(&a, &sp, N, big);
-    ms.eval(ms.self, &g, N, xt, tt, D, a);
-    NEAR(test_rel(N * 32, D, big), 0, 1e-3, "smooth C");
+    check_smooth_data(a);
     fd_oracle_data(&a, &p, 0, x0);
     OK(st.code == FD_EARG, "no data");
 }
@@ -976,6 +1081,59 @@ static void flip_vjp(const void *self, const fd_space *s, int b, const fd_real *
             dx[i * n + j] = (fd_real)1.5 * (dy[i * n + j] + 2 * dy[i * n + (j + n - 1) % n]);
 }
 
+/* The scales: mean pixel variance of G and of x0 given X_t. */
+static void check_scales(const fd_precond *w, const fd_process *p, const fd_cov *c0, double t)
+{
+    double cin, cout, vin = 0, vout = 0;
+    fd_precond_scale(w, t, &cin, &cout);
+    for (ptrdiff_t j = 0; j < c0->s.modes; j++) {
+        fd_coef f = fd_law(p, t, j);
+        double P = f.m * f.m * c0->lam[j] + f.v * p->noise->lam[j];
+        vin += pow(f.m * c0->lam[j], 2) / P / 2.385;
+        vout += c0->lam[j] * f.v * p->noise->lam[j] / P / 2.385;
+    }
+    NEAR(cin * cin * vin, 1, 1e-12, "cin");
+    NEAR(cout * cout / vout, 1, 1e-12, "cout");
+}
+
+/* C with pixel variance 1, c0 = sd^2 C, m = 1: c_skip, c_out, c_in of [EDM]. */
+static void check_precond_edm(fd_arena a)
+{
+    fd_real xt[9], y[9];
+    fd_normal(fd_seed(64), 9, xt);
+    fd_space sq = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 1);
+    double flat[9], cf[9], sd = .5;
+    for (int k = 0; k < 9; k++) flat[k] = 1. / 9, cf[k] = sd * sd / 9;
+    fd_cov *white = fd_cov_table(&a, &sq, flat), *cw = fd_cov_table(&a, &sq, cf);
+    fd_process ve = fd_ve(white, .002, 80);
+    fd_precond *w = fd_precond_new(&a, &ve, NULL, cw);
+    fd_model m0 = fd_precond_model(&a, w, (fd_model){ FD_X0, zero_eval, NULL, NULL, NULL, NULL });
+    for (int j = 0; j < 5; j++) {
+        double t = .1 + .2 * j, sg = sqrt(fd_law(&ve, t, 0).v), cin, cout;
+        fd_precond_scale(w, t, &cin, &cout);
+        NEAR(cin * sd * sd / (sg * sg + sd * sd), 1 / sqrt(sg * sg + sd * sd), 1e-12 * cin,
+             "EDM c_in(%g)", sg);
+        NEAR(cout, sg * sd / sqrt(sg * sg + sd * sd), 1e-12, "EDM c_out(%g)", sg);
+        fd_predict(&m0, FD_X0, &ve, 1, xt, &t, y, a);
+        NEAR(y[4], sd * sd / (sg * sg + sd * sd) * xt[4], 20 * EPS, "EDM c_skip(%g)", sg);
+    }
+}
+
+/* A dense space: the weighted mean over points. */
+static void check_precond_dense(fd_arena a)
+{
+    enum { Q = 4 };
+    fd_real basis[Q] = { 1, 1, 1, 1 }, wt[Q] = { .1, .2, .3, .4 };
+    fd_space dense = fd_dense(NULL, Q, 1, basis, wt, 1);
+    fd_cov *dn = fd_cov_table(&a, &dense, (double[]){ 2 }),
+        *dc = fd_cov_table(&a, &dense, (double[]){ 3 });
+    fd_process dp = fd_driftless(dn, 5);
+    double cin, cout;
+    fd_precond_scale(fd_precond_new(&a, &dp, NULL, dc), 1.5, &cin, &cout);
+    NEAR(1 / (cin * cin), 3 * 3. / 6, 1e-6, "dense: cin");
+    NEAR(cout * cout, 3 * 3. / 6, 1e-6, "dense: cout");
+}
+
 static void check_precond(void)
 {
     fd_status st;
@@ -1004,23 +1162,13 @@ static void check_precond(void)
         fd_predict(&m0, FD_X0, p, B, xt, t, y, a);
         fd_predict(&g, FD_X0, p, B, xt, t, z, a);
         OK(!memcmp(y, z, (size_t)(B * n) * sizeof *y), "raw 0 is the Gaussian denoiser");
-        /* scales: mean pixel variance of G and of x0 given X_t */
-        double cin, cout, vin = 0, vout = 0;
-        fd_precond_scale(w, t[0], &cin, &cout);
-        for (ptrdiff_t j = 0; j < s.modes; j++) {
-            fd_coef f = fd_law(p, t[0], j);
-            double P = f.m * f.m * c0->lam[j] + f.v * noise->lam[j];
-            vin += pow(f.m * c0->lam[j], 2) / P / 2.385,
-                vout += c0->lam[j] * f.v * noise->lam[j] / P / 2.385;
-        }
-        NEAR(cin * cin * vin, 1, 1e-12, "cin");
-        NEAR(cout * cout / vout, 1, 1e-12, "cout");
+        check_scales(w, p, c0, t[0]);
         /* D = G + cout F(cin (G - mean)); pair and model agree: D - x0 = cout (F(in) - y) */
         fd_precond_pair(w, B, x0, xt, t, in, y, a);
         fd_real *F = fd_new(&a, fd_real, B * n), *D = fd_new(&a, fd_real, B * n);
         flip_eval(NULL, &s, B, in, t, F, a);
         fd_predict(&m1, FD_X0, p, B, xt, t, D, a);
-        double worst = 0;
+        double worst = 0, cin, cout;
         for (int b = 0; b < B; b++) {
             fd_precond_scale(w, t[b], &cin, &cout);
             for (ptrdiff_t j = b * n; j < (b + 1) * n; j++) {
@@ -1031,34 +1179,8 @@ static void check_precond(void)
         NEAR(worst, 0, 60 * EPS, "pair and model");
         if (k == 0) check_vjp("precond", &m1, &s, a, 1e-2, TOL(1e-10, 3e-3));
     }
-    /* C with pixel variance 1, c0 = sd^2 C, m = 1: c_skip, c_out, c_in of [EDM] */
-    fd_space sq = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 1);
-    double flat[9], cf[9], sd = .5;
-    for (int k = 0; k < 9; k++) flat[k] = 1. / 9, cf[k] = sd * sd / 9;
-    fd_cov *white = fd_cov_table(&a, &sq, flat), *cw = fd_cov_table(&a, &sq, cf);
-    fd_process ve = fd_ve(white, .002, 80);
-    fd_precond *w = fd_precond_new(&a, &ve, NULL, cw);
-    fd_model m0 = fd_precond_model(&a, w, (fd_model){ FD_X0, zero_eval, NULL, NULL, NULL, NULL });
-    for (int j = 0; j < 5; j++) {
-        double t = .1 + .2 * j, sg = sqrt(fd_law(&ve, t, 0).v), cin, cout;
-        fd_precond_scale(w, t, &cin, &cout);
-        NEAR(cin * sd * sd / (sg * sg + sd * sd), 1 / sqrt(sg * sg + sd * sd), 1e-12 * cin,
-             "EDM c_in(%g)", sg);
-        NEAR(cout, sg * sd / sqrt(sg * sg + sd * sd), 1e-12, "EDM c_out(%g)", sg);
-        fd_predict(&m0, FD_X0, &ve, 1, xt, &t, y, a);
-        NEAR(y[4], sd * sd / (sg * sg + sd * sd) * xt[4], 20 * EPS, "EDM c_skip(%g)", sg);
-    }
-    enum { Q = 4 };
-    /* a dense space: weighted mean over points */
-    fd_real basis[Q] = { 1, 1, 1, 1 }, wt[Q] = { .1, .2, .3, .4 };
-    fd_space dense = fd_dense(NULL, Q, 1, basis, wt, 1);
-    fd_cov *dn = fd_cov_table(&a, &dense, (double[]){ 2 }),
-        *dc = fd_cov_table(&a, &dense, (double[]){ 3 });
-    fd_process dp = fd_driftless(dn, 5);
-    double cin, cout;
-    fd_precond_scale(fd_precond_new(&a, &dp, NULL, dc), 1.5, &cin, &cout);
-    NEAR(1 / (cin * cin), 3 * 3. / 6, 1e-6, "dense: cin");
-    NEAR(cout * cout, 3 * 3. / 6, 1e-6, "dense: cout");
+    check_precond_edm(a);
+    check_precond_dense(a);
     OK(!st.code, "status");
     double none = 0;
     fd_precond *wv = fd_precond_new(&a, &vp, NULL, c0);
@@ -1134,6 +1256,67 @@ static moments law_of(const fd_sampler *how, moments w, fd_arena a)
     return w;
 }
 
+/* The chain of DDPM, start N(0, lam). */
+static void check_golden_chain(fd_arena a)
+{
+    double t[1001];
+    for (int j = 0; j < 5; j++) {
+        static const double row2[5][3] = { { .7, .25, .246680391959 }, { 1, 1, .991067376352824 },
+                                           { 1, .01, -.072 }, { 1, .1, -.024 }, { 1, 4, -.0063 } };
+        const double *r = row2[j];
+        fd_cov *n1 = one_mode(&a, r[0]);
+        fd_process dd = ddpm(&a, n1, 1000, 1e-4, .02);
+        fd_times(&dd, FD_UNIFORM, 0, 1000, t, a.st);
+        fd_sampler how = { .p = &dd, .t = t, .steps = 1000, .scheme = FD_ANCESTRAL };
+        how.model = fd_oracle_gauss(&a, &dd, NULL, one_on(&a, n1, r[1]));
+        moments w = law_of(&how, (moments){ 0, r[0] }, a);
+        NEAR(r[2] > 0 ? w.V : w.V / r[1] - 1, r[2], r[2] > 0 ? TOL(1e-10, 2e-3) : 1e-3,
+             "DDPM, c = %g", r[1]);
+        how.scheme = FD_ANCESTRAL_OPTIMAL;
+        fd_coef T = fd_law(&dd, 1000, 0);                   /* exact, from the exact start */
+        w = law_of(&how, (moments){ 0, T.v * r[0] + T.m * T.m * r[1] }, a);
+        NEAR(w.V, r[1], TOL(1e-10, 1e-3) * r[1], "DDPM, optimal variance, c = %g", r[1]);
+    }
+}
+
+/* Driftless: r = 2, c = .3, mu = .8, T = 10, 50 steps; a point mass. */
+static void check_golden_driftless(fd_arena a)
+{
+    double t[1001];
+    static const struct { int rule; double tmin, M, V; } drift[] = {
+        { FD_UNIFORM, .05, .784236453, .656261856 },
+        { FD_GEOMETRIC, 1e-3, .788098522, .330833122 } };
+    fd_cov *n2 = one_mode(&a, 2), *c2 = one_on(&a, n2, .3);
+    fd_process dl = fd_driftless(n2, 10);
+    fd_real mu2 = (fd_real).8;
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 2; k++) {
+            fd_sampler how = { .p = &dl, .t = t, .steps = 50 };
+            how.scheme = k ? FD_VE_PREDICTOR : FD_EULER_MARUYAMA;
+            how.model = fd_oracle_gauss(&a, &dl, &mu2, c2);
+            dl.tmin = drift[i].tmin;
+            fd_times(&dl, drift[i].rule, 0, 50, t, a.st);
+            moments w = law_of(&how, (moments){ 0, 20 }, a);
+            NEAR(w.M, drift[i].M, TOL(1e-9, 1e-4), "driftless, rule %d: mean", drift[i].rule);
+            NEAR(w.V, drift[i].V, TOL(1e-9, 1e-4), "driftless, rule %d: variance", drift[i].rule);
+        }
+    /* a point mass: Var = r dT (sum 1/j^2 + 1/N), and exactly r dT with ancestral noise */
+    static const double em[3] = { 1.639768, 1.644884, 1.644934 };
+    for (int k = 0, N = 10; k < 3; k++, N *= 10) {
+        fd_sampler how = { .p = &dl, .t = t, .steps = N - 1, .scheme = FD_EULER_MARUYAMA };
+        how.model = fd_oracle_gauss(&a, &dl, NULL, one_on(&a, n2, 0));
+        double sum = 1. / N;
+        for (int j = 1; j < N; j++) sum += 1. / j / j;
+        for (int i = 0; i < N; i++) t[i] = 10. * (N - i) / N;
+        moments w = law_of(&how, (moments){ 0, 20 }, a);
+        NEAR(w.V / (20. / N), sum, TOL(1e-10, 1e-3), "point mass, N = %d", N);
+        NEAR(w.V / (20. / N), em[k], TOL(6e-7, 1e-3), "point mass, N = %d", N);
+        how.scheme = FD_ANCESTRAL;
+        w = law_of(&how, (moments){ 0, 20 }, a);
+        NEAR(w.V / (20. / N), 1, TOL(1e-10, 1e-3), "point mass, ancestral, N = %d", N);
+    }
+}
+
 static void check_golden(void)
 {
     fd_status st;
@@ -1174,28 +1357,12 @@ static void check_golden(void)
     NEAR(A * 1.299928534464 + y[0], 1.3, TOL(1e-11, 1e-5), "denoised mean");
     NEAR(A * A * .250049474780, .249923054458, TOL(1e-11, 1e-5), "denoised variance");
 
-    for (int j = 0; j < 5; j++) {                           /* the chain of DDPM, start N(0, lam) */
-        static const double row2[5][3] = { { .7, .25, .246680391959 }, { 1, 1, .991067376352824 },
-                                           { 1, .01, -.072 }, { 1, .1, -.024 }, { 1, 4, -.0063 } };
-        const double *r = row2[j];
-        fd_cov *n1 = one_mode(&a, r[0]);
-        fd_process dd = ddpm(&a, n1, 1000, 1e-4, .02);
-        fd_times(&dd, FD_UNIFORM, 0, 1000, t, &st);
-        fd_sampler how = { .p = &dd, .t = t, .steps = 1000, .scheme = FD_ANCESTRAL };
-        how.model = fd_oracle_gauss(&a, &dd, NULL, one_on(&a, n1, r[1]));
-        moments w = law_of(&how, (moments){ 0, r[0] }, a);
-        NEAR(r[2] > 0 ? w.V : w.V / r[1] - 1, r[2], r[2] > 0 ? TOL(1e-10, 2e-3) : 1e-3,
-             "DDPM, c = %g", r[1]);
-        how.scheme = FD_ANCESTRAL_OPTIMAL;
-        fd_coef T = fd_law(&dd, 1000, 0);                   /* exact, from the exact start */
-        w = law_of(&how, (moments){ 0, T.v * r[0] + T.m * T.m * r[1] }, a);
-        NEAR(w.V, r[1], TOL(1e-10, 1e-3) * r[1], "DDPM, optimal variance, c = %g", r[1]);
-    }
+    check_golden_chain(a);
     fd_process fl = fd_flow(noise, 1e-4);
     fd_times(&fl, FD_UNIFORM, 0, 40, t, &st);
     static const struct { int scheme; double V; } flow[] = {
         { FD_PF_EULER, .233193251457 }, { FD_PF_HEUN, .250087989648 },
-            { FD_PF_RK4, .250000010312 } };
+        { FD_PF_RK4, .250000010312 } };
     for (int i = 0; i < 3; i++) {
         fd_sampler how = { .p = &fl, .t = t, .steps = 40, .scheme = flow[i].scheme };
         how.model = fd_oracle_gauss(&a, &fl, &mu, c0);
@@ -1204,39 +1371,7 @@ static void check_golden(void)
         NEAR(w.V, flow[i].V, TOL(1e-10, 1e-5), "flow, %s: variance",
              fd_scheme_name(flow[i].scheme));
     }
-    /* driftless: r = 2, c = .3, mu = .8, T = 10, 50 steps */
-    static const struct { int rule; double tmin, M, V; } drift[] = {
-        { FD_UNIFORM, .05, .784236453, .656261856 },
-            { FD_GEOMETRIC, 1e-3, .788098522, .330833122 } };
-    fd_cov *n2 = one_mode(&a, 2), *c2 = one_on(&a, n2, .3);
-    fd_process dl = fd_driftless(n2, 10);
-    fd_real mu2 = (fd_real).8;
-    for (int i = 0; i < 2; i++)
-        for (int k = 0; k < 2; k++) {
-            fd_sampler how = { .p = &dl, .t = t, .steps = 50 };
-            how.scheme = k ? FD_VE_PREDICTOR : FD_EULER_MARUYAMA;
-            how.model = fd_oracle_gauss(&a, &dl, &mu2, c2);
-            dl.tmin = drift[i].tmin;
-            fd_times(&dl, drift[i].rule, 0, 50, t, &st);
-            moments w = law_of(&how, (moments){ 0, 20 }, a);
-            NEAR(w.M, drift[i].M, TOL(1e-9, 1e-4), "driftless, rule %d: mean", drift[i].rule);
-            NEAR(w.V, drift[i].V, TOL(1e-9, 1e-4), "driftless, rule %d: variance", drift[i].rule);
-        }
-    /* a point mass: Var = r dT (sum 1/j^2 + 1/N), and exactly r dT with ancestral noise */
-    static const double em[3] = { 1.639768, 1.644884, 1.644934 };
-    for (int k = 0, N = 10; k < 3; k++, N *= 10) {
-        fd_sampler how = { .p = &dl, .t = t, .steps = N - 1, .scheme = FD_EULER_MARUYAMA };
-        how.model = fd_oracle_gauss(&a, &dl, NULL, one_on(&a, n2, 0));
-        double sum = 1. / N;
-        for (int j = 1; j < N; j++) sum += 1. / j / j;
-        for (int i = 0; i < N; i++) t[i] = 10. * (N - i) / N;
-        moments w = law_of(&how, (moments){ 0, 20 }, a);
-        NEAR(w.V / (20. / N), sum, TOL(1e-10, 1e-3), "point mass, N = %d", N);
-        NEAR(w.V / (20. / N), em[k], TOL(6e-7, 1e-3), "point mass, N = %d", N);
-        how.scheme = FD_ANCESTRAL;
-        w = law_of(&how, (moments){ 0, 20 }, a);
-        NEAR(w.V / (20. / N), 1, TOL(1e-10, 1e-3), "point mass, ancestral, N = %d", N);
-    }
+    check_golden_driftless(a);
     OK(!st.code, "status");
 }
 
@@ -1245,7 +1380,104 @@ static double row_diff(fd_row x, fd_row y)
     return fabs(x.ax - y.ax) + fabs(x.aD - y.aD) + fabs(x.sd - y.sd) + fabs(x.gain - y.gain);
 }
 
-/* identities between rows, and rows against the formulas written by hand */
+/* The exponential row of process i: G by 20000 midpoints; VP-like: 2 (1/k - 1). */
+static void check_exponential(int i, const fd_process *p, double t, double s, fd_status *st)
+{
+    const fd_coef T = fd_law(p, t, 0), S = fd_law(p, s, 0);
+    const double h = t - s, k = T.m / S.m, vts = T.v - k * k * S.v, q = T.dv - 2 * T.dm / T.m * T.v;
+    double G = 0;
+    int n = i == 7 ? (int)h * 8 : 20000;
+    for (int l = 0; l < n; l++) {
+        fd_coef c = fd_law(p, s + (l + .5) * h / n, 0);
+        G += S.m / c.m * (c.dv - 2 * c.dm * c.v / c.m) * h / n;
+    }
+    fd_row ex = fd_step_row(p, FD_EXPONENTIAL, 0, t, s, 0, st);
+    double got = (1 / k - ex.ax) * T.v;
+    NEAR(got, G, (i == 7 ? 1e-6 : 1e-7) * maxd(1, 1 / k) * G, "%s G", proc_name[i]);
+    NEAR(ex.aD, got * T.m / T.v, 1e-12 * maxd(1, ex.aD), "%s exponential: aD", proc_name[i]);
+    NEAR(ex.sd, sqrt(vts) / k, 1e-12 * ex.sd, "%s exponential: sd", proc_name[i]);
+    fd_row se = { 1 / k * (1 - h * q / T.v), 1 / k * h * q * T.m / T.v, sqrt(vts) / k, 0 };
+    NEAR(row_diff(fd_step_row(p, FD_SEMI_ANALYTIC, 0, t, s, 0, st), se), 0,
+         1e-12 * (fabs(se.ax) + se.aD + se.sd), "%s semi-analytic", proc_name[i]);
+    if (i < 3 || i == 7)
+        NEAR(got, 2 * (1 / k - 1), 1e-12 / k, "%s: closed form of G", proc_name[i]);
+    if (i == 6) {         /* G = m_s int m d(v/m^2), v = (1 - (1 - smin) m)^2 */
+        double aa = 1 - 1e-4;
+        double F = S.m * (2 * aa * log(T.m / S.m) + 2 * (1 / T.m - 1 / S.m));
+        NEAR(got, F, 1e-11 * F, "flow: closed form of G");
+    }
+}
+
+/* A flow from m = 0 and to v = 0. */
+static void check_rows_flow(const fd_cov *noise, fd_status *st)
+{
+    fd_process fl = fd_flow(noise, 0);
+    static const struct { int scheme; double eta, t, s; int code; } row[] = {
+        { FD_EULER_MARUYAMA, 0, 1, .9, FD_EARG }, { FD_ETA_EULER, .5, 1, .9, FD_EARG },
+        { FD_ETA_EULER, 0, 1, .9, FD_OK }, { FD_PF_EULER, 0, 1, .9, FD_OK },
+        { FD_EXPONENTIAL, 0, 1, .9, FD_EARG }, { FD_SEMI_ANALYTIC, 0, 1, .9, FD_EARG },
+        { FD_ANCESTRAL, 0, 1, .9, FD_OK }, { FD_ANCESTRAL_LARGE, 0, 1, .9, FD_OK },
+        { FD_DDIM, 0, 1, .9, FD_OK }, { FD_ANCESTRAL_OPTIMAL, 0, 1, .9, FD_OK },
+        { FD_DDIM, 1, 1, .9, FD_OK }, { FD_DDIM, 3, .5, .4, FD_EARG },
+        { FD_VE_PREDICTOR, 0, .5, .4, FD_EARG }, { FD_VP_PREDICTOR, 0, .5, .4, FD_EARG },
+        { FD_PF_HEUN, 0, .5, .4, FD_EARG }, { FD_SCHEMES, 0, .5, .4, FD_EARG },
+        { FD_ANCESTRAL, 0, .3, 0, FD_OK }, { FD_DDIM, 0, .3, 0, FD_OK },
+        { FD_PF_EULER, 0, .3, 0, FD_OK }, { FD_EULER_MARUYAMA, 0, .3, 0, FD_OK },
+        { FD_ANCESTRAL, 0, 0, -.1, FD_EARG },
+    };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        st->code = 0;
+        fd_row r = fd_step_row(&fl, row[i].scheme, row[i].eta, row[i].t, row[i].s, 0, st);
+        OK(st->code == row[i].code, "flow, %s from %g: code %d, %s", fd_scheme_name(row[i].scheme)
+           ? fd_scheme_name(row[i].scheme) : "-", row[i].t, st->code, st->code ? st->what : "");
+        OK(isfinite(r.ax + r.aD + r.sd), "finite");
+        if (row[i].s == 0 && row[i].scheme != FD_EULER_MARUYAMA)
+            NEAR(fabs(r.ax) + fabs(r.aD - 1) + r.sd, 0, 1e-14, "%s to v = 0 gives D",
+                 fd_scheme_name(row[i].scheme));
+    }
+}
+
+/* Rows of process i from t to s: identities between them, and the formulas written by hand. */
+static void check_row(int i, const fd_process *p, double t, double s, fd_status *st)
+{
+    double h = t - s;
+    if (i == 7) t = floor(t), s = floor(s), h = t - s;
+    fd_coef T = fd_law(p, t, 0), S = fd_law(p, s, 0);
+    double k = T.m / S.m, vts = T.v - k * k * S.v, av = -T.dm / T.m, q = T.dv + 2 * av * T.v;
+    fd_row anc = fd_step_row(p, FD_ANCESTRAL, 0, t, s, 0, st);
+    fd_row r = { k * S.v / T.v, S.m * vts / T.v, sqrt(S.v * vts / T.v), 0 };
+    NEAR(row_diff(anc, r), 0, 1e-12, "%s ancestral", proc_name[i]);
+    NEAR(row_diff(fd_step_row(p, FD_DDIM, 1, t, s, 0, st), anc), 0, 1e-11,
+         "%s ddim(1) is ancestral", proc_name[i]);
+    r.sd = sqrt(vts);
+    NEAR(row_diff(fd_step_row(p, FD_ANCESTRAL_LARGE, 0, t, s, 0, st), r), 0, 1e-12, "large");
+    r.sd = anc.sd, r.gain = r.aD;
+    NEAR(row_diff(fd_step_row(p, FD_ANCESTRAL_OPTIMAL, 0, t, s, 0, st), r), 0, 1e-12, "optimal");
+    fd_row em = { 1 + h * (av - q / T.v), h * q * T.m / T.v, sqrt(q * h), 0 };
+    double size = fabs(em.ax) + em.aD + em.sd;
+    NEAR(row_diff(fd_step_row(p, FD_EULER_MARUYAMA, 0, t, s, 0, st), em), 0,
+         1e-12 * size, "%s euler-maruyama", proc_name[i]);
+    fd_row pf = { 1 + h * (av - q / (2 * T.v)), h * q * T.m / (2 * T.v), 0, 0 };
+    NEAR(row_diff(fd_step_row(p, FD_PF_EULER, 0, t, s, 0, st), pf), 0, 1e-12 * size,
+         "%s pf-euler", proc_name[i]);
+    double e = .6, f = 1 + e * e;
+    fd_row et = { 1 + h * (av - f * q / (2 * T.v)), h * f * q * T.m / (2 * T.v),
+                  e * sqrt(q * h), 0 };
+    NEAR(row_diff(fd_step_row(p, FD_ETA_EULER, e, t, s, 0, st), et), 0, 1e-12 * size,
+         "%s eta-euler", proc_name[i]);
+    fd_row di = { sqrt((S.v - e * e * S.v * vts / T.v) / T.v), 0, e * anc.sd, 0 };
+    di.aD = S.m - T.m * di.ax;
+    NEAR(row_diff(fd_step_row(p, FD_DDIM, e, t, s, 0, st), di), 0, 1e-12, "%s ddim", proc_name[i]);
+    check_exponential(i, p, t, s, st);
+    if (i == 0 || i == 1 || i == 2 || i == 7) {
+        double bk = 2 * av * h;
+        if (bk > 1) return;
+        fd_row sv = { 2 - sqrt(1 - bk) - bk / T.v, bk * T.m / T.v, sqrt(bk), 0 };
+        NEAR(row_diff(fd_step_row(p, FD_VP_PREDICTOR, 0, t, s, 0, st), sv), 0, 1e-12,
+             "VP predictor");
+    }
+}
+
 static void check_rows(void)
 {
     fd_status st;
@@ -1254,71 +1486,8 @@ static void check_rows(void)
     fd_process p[PROCS];
     processes(&a, noise, p);
     for (int i = 0; i < PROCS; i++)
-        for (int j = 1; j < 5; j++) {
-            double t = p[i].tmax * (.17 * j + .1), s = p[i].tmax * (.17 * j - .05), h = t - s;
-            if (i == 7) t = floor(t), s = floor(s), h = t - s;
-            fd_coef T = fd_law(&p[i], t, 0), S = fd_law(&p[i], s, 0);
-            double k = T.m / S.m, vts = T.v - k * k * S.v, av = -T.dm / T.m,
-                q = T.dv + 2 * av * T.v;
-            fd_row anc = fd_step_row(&p[i], FD_ANCESTRAL, 0, t, s, 0, &st);
-            fd_row r = { k * S.v / T.v, S.m * vts / T.v, sqrt(S.v * vts / T.v), 0 };
-            NEAR(row_diff(anc, r), 0, 1e-12, "%s ancestral", proc_name[i]);
-            NEAR(row_diff(fd_step_row(&p[i], FD_DDIM, 1, t, s, 0, &st), anc), 0, 1e-11,
-                 "%s ddim(1) is ancestral", proc_name[i]);
-            r.sd = sqrt(vts);
-            NEAR(row_diff(fd_step_row(&p[i], FD_ANCESTRAL_LARGE, 0, t, s, 0, &st), r), 0, 1e-12,
-                 "large");
-            r.sd = anc.sd, r.gain = r.aD;
-            NEAR(row_diff(fd_step_row(&p[i], FD_ANCESTRAL_OPTIMAL, 0, t, s, 0, &st), r), 0, 1e-12,
-                 "optimal");
-            fd_row em = { 1 + h * (av - q / T.v), h * q * T.m / T.v, sqrt(q * h), 0 };
-            double size = fabs(em.ax) + em.aD + em.sd;
-            NEAR(row_diff(fd_step_row(&p[i], FD_EULER_MARUYAMA, 0, t, s, 0, &st), em), 0,
-                 1e-12 * size,
-                 "%s euler-maruyama", proc_name[i]);
-            fd_row pf = { 1 + h * (av - q / (2 * T.v)), h * q * T.m / (2 * T.v), 0, 0 };
-            NEAR(row_diff(fd_step_row(&p[i], FD_PF_EULER, 0, t, s, 0, &st), pf), 0, 1e-12 * size,
-                 "%s pf-euler", proc_name[i]);
-            double e = .6, f = 1 + e * e;
-            fd_row et = { 1 + h * (av - f * q / (2 * T.v)), h * f * q * T.m / (2 * T.v),
-                          e * sqrt(q * h), 0 };
-            NEAR(row_diff(fd_step_row(&p[i], FD_ETA_EULER, e, t, s, 0, &st), et), 0, 1e-12 * size,
-                 "%s eta-euler", proc_name[i]);
-            fd_row di = { sqrt((S.v - e * e * S.v * vts / T.v) / T.v), 0, e * anc.sd, 0 };
-            di.aD = S.m - T.m * di.ax;
-            NEAR(row_diff(fd_step_row(&p[i], FD_DDIM, e, t, s, 0, &st), di), 0, 1e-12, "%s ddim",
-                 proc_name[i]);
-            /* exponential: G by 20000 midpoints; VP-like: 2 (1/k - 1) */
-            double G = 0;
-            int n = i == 7 ? (int)h * 8 : 20000;
-            for (int l = 0; l < n; l++) {
-                fd_coef c = fd_law(&p[i], s + (l + .5) * h / n, 0);
-                G += S.m / c.m * (c.dv - 2 * c.dm * c.v / c.m) * h / n;
-            }
-            fd_row ex = fd_step_row(&p[i], FD_EXPONENTIAL, 0, t, s, 0, &st);
-            double got = (1 / k - ex.ax) * T.v;
-            NEAR(got, G, (i == 7 ? 1e-6 : 1e-7) * maxd(1, 1 / k) * G, "%s G", proc_name[i]);
-            NEAR(ex.aD, got * T.m / T.v, 1e-12 * maxd(1, ex.aD), "%s exponential: aD",
-                 proc_name[i]);
-            NEAR(ex.sd, sqrt(vts) / k, 1e-12 * ex.sd, "%s exponential: sd", proc_name[i]);
-            fd_row se = { 1 / k * (1 - h * q / T.v), 1 / k * h * q * T.m / T.v, sqrt(vts) / k, 0 };
-            NEAR(row_diff(fd_step_row(&p[i], FD_SEMI_ANALYTIC, 0, t, s, 0, &st), se), 0,
-                 1e-12 * (fabs(se.ax) + se.aD + se.sd), "%s semi-analytic", proc_name[i]);
-            if (i < 3 || i == 7) NEAR(got, 2 * (1 / k - 1), 1e-12 / k, "%s: closed form of G",
-                                      proc_name[i]);
-            if (i == 6) {         /* G = m_s int m d(v/m^2), v = (1 - (1 - smin) m)^2 */
-                double aa = 1 - 1e-4;
-                double F = S.m * (2 * aa * log(T.m / S.m) + 2 * (1 / T.m - 1 / S.m));
-                NEAR(got, F, 1e-11 * F, "flow: closed form of G");
-            }
-            if (i == 0 || i == 1 || i == 2 || i == 7) {
-                double bk = 2 * av * h;
-                if (bk > 1) continue;
-                fd_row sv = { 2 - sqrt(1 - bk) - bk / T.v, bk * T.m / T.v, sqrt(bk), 0 };
-                NEAR(row_diff(fd_step_row(&p[i], FD_VP_PREDICTOR, 0, t, s, 0, &st), sv), 0, 1e-12,
-                     "VP predictor");
-            }
-        }
+        for (int j = 1; j < 5; j++)
+            check_row(i, &p[i], p[i].tmax * (.17 * j + .1), p[i].tmax * (.17 * j - .05), &st);
     OK(!st.code, "status");
     /* driftless: EM and ancestral share the mean, the VE predictor is EM */
     double t = 2.385, s = .7;
@@ -1340,32 +1509,7 @@ static void check_rows(void)
     want = fd_step_row(&p[7], FD_ANCESTRAL, 0, 1, 0, 0, &st);
     OK(want.sd == 0 && want.ax == 0, "its last step is noiseless");
     NEAR(want.aD, 1, 1e-12, "and returns D");
-    /* a flow from m = 0 and to v = 0 */
-    fd_process fl = fd_flow(noise, 0);
-    static const struct { int scheme; double eta, t, s; int code; } row[] = {
-        { FD_EULER_MARUYAMA, 0, 1, .9, FD_EARG }, { FD_ETA_EULER, .5, 1, .9, FD_EARG },
-        { FD_ETA_EULER, 0, 1, .9, FD_OK }, { FD_PF_EULER, 0, 1, .9, FD_OK },
-            { FD_EXPONENTIAL, 0, 1, .9, FD_EARG }, { FD_SEMI_ANALYTIC, 0, 1, .9, FD_EARG },
-        { FD_ANCESTRAL, 0, 1, .9, FD_OK }, { FD_ANCESTRAL_LARGE, 0, 1, .9, FD_OK },
-            { FD_DDIM, 0, 1, .9, FD_OK },
-        { FD_ANCESTRAL_OPTIMAL, 0, 1, .9, FD_OK }, { FD_DDIM, 1, 1, .9, FD_OK },
-            { FD_DDIM, 3, .5, .4, FD_EARG },
-        { FD_VE_PREDICTOR, 0, .5, .4, FD_EARG }, { FD_VP_PREDICTOR, 0, .5, .4, FD_EARG },
-        { FD_PF_HEUN, 0, .5, .4, FD_EARG }, { FD_SCHEMES, 0, .5, .4, FD_EARG },
-        { FD_ANCESTRAL, 0, .3, 0, FD_OK }, { FD_DDIM, 0, .3, 0, FD_OK },
-            { FD_PF_EULER, 0, .3, 0, FD_OK },
-        { FD_EULER_MARUYAMA, 0, .3, 0, FD_OK }, { FD_ANCESTRAL, 0, 0, -.1, FD_EARG },
-    };
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        st.code = 0;
-        fd_row r = fd_step_row(&fl, row[i].scheme, row[i].eta, row[i].t, row[i].s, 0, &st);
-        OK(st.code == row[i].code, "flow, %s from %g: code %d, %s", fd_scheme_name(row[i].scheme)
-           ? fd_scheme_name(row[i].scheme) : "-", row[i].t, st.code, st.code ? st.what : "");
-        OK(isfinite(r.ax + r.aD + r.sd), "finite");
-        if (row[i].s == 0 && row[i].scheme != FD_EULER_MARUYAMA)
-            NEAR(fabs(r.ax) + fabs(r.aD - 1) + r.sd, 0, 1e-14, "%s to v = 0 gives D",
-                 fd_scheme_name(row[i].scheme));
-    }
+    check_rows_flow(noise, &st);
     st.code = 0;
     fd_step_row(&p[1], FD_VP_PREDICTOR, 0, 1, .5, 0, &st);
     char text[200];
@@ -1373,8 +1517,8 @@ static void check_rows(void)
     OK(!strcmp(text, "fd_step_row: beta_k = 2 a h > 1: the step is too long"), "explained as '%s'",
        text);
     for (int i = 0; i < FD_SCHEMES; i++)
-        for (int j = 0; j < i; j++) OK(strcmp(fd_scheme_name(i), fd_scheme_name(j)),
-                                       "names differ");
+        for (int j = 0; j < i; j++)
+            OK(strcmp(fd_scheme_name(i), fd_scheme_name(j)), "names differ");
     OK(!fd_scheme_name(FD_SCHEMES) && !fd_scheme_name(-1), "no name");
     OK(!strcmp(fd_scheme_name(FD_EULER_MARUYAMA), "euler-maruyama")
        && !strcmp(fd_scheme_name(FD_PF_HEUN), "pf-heun"), "names");
@@ -1414,6 +1558,20 @@ static void check_frozen(void)
     OK(!st.code, "status");
 }
 
+/* Optimal variance: exact in five steps, and for modal processes too. */
+static void check_optimal(const fd_process *p, const fd_real *mu, const fd_cov *c0, fd_arena a)
+{
+    const double lam = p->noise->lam[0], c = c0->lam[0];
+    double t[6];
+    fd_sampler how = { .p = p, .t = t, .steps = 5, .scheme = FD_ANCESTRAL_OPTIMAL };
+    fd_coef T = fd_law(p, p->tmax, 0), S = fd_law(p, p->tmin, 0);
+    how.model = fd_oracle_gauss(&a, p, mu, c0);
+    fd_times(p, FD_UNIFORM, 0, 5, t, a.st);
+    moments w = law_of(&how, (moments){ T.m * *mu, T.m * T.m * c + T.v * lam }, a);
+    NEAR(w.M, S.m * *mu, TOL(1e-13, 1e-6), "optimal: mean");
+    NEAR(w.V, S.m * S.m * c + S.v * lam, TOL(1e-13, 1e-6), "optimal: variance");
+}
+
 /* orders of convergence; the path is the exact flow, the law the exact law */
 static void check_orders(void)
 {
@@ -1423,14 +1581,13 @@ static void check_orders(void)
     static const struct { int proc, scheme; double order, tol; int n; } row[] = {
         { VP, FD_PF_EULER, 1, .1, 320 }, { VP, FD_DDIM, 1, .1, 80 }, { VP, FD_PF_HEUN, 2, .15, 80 },
         { VP, FD_PF_MIDPOINT, 2, .15, 80 }, { VP, FD_PF_RK4, 4, .3, 80 },
-            { FLOW, FD_PF_MIDPOINT, 3, .15, 40 },
-        { FLOW, FD_PF_HEUN, 2, .15, 40 }, { FLOW, FD_PF_RK4, 4, .3, 40 },
-            { HEAT, FD_PF_HEUN, 2, .15, 80 },
+        { FLOW, FD_PF_MIDPOINT, 3, .15, 40 }, { FLOW, FD_PF_HEUN, 2, .15, 40 },
+        { FLOW, FD_PF_RK4, 4, .3, 40 }, { HEAT, FD_PF_HEUN, 2, .15, 80 },
         { HEAT, FD_PF_RK4, 4, .3, 40 }, { HEAT, FD_DDIM, 1, .1, 80 },
         { VP, FD_EULER_MARUYAMA, 1, .15, 160 }, { VP, FD_EXPONENTIAL, 1, .15, 160 },
-            { VP, FD_SEMI_ANALYTIC, 1, .15, 160 }, { HEAT, FD_SEMI_ANALYTIC, 1, .15, 160 },
-            { VP, FD_ANCESTRAL, 1, .15, 160 },
-        { VP, FD_ANCESTRAL_LARGE, 1, .2, 160 }, { VP, FD_STOCHASTIC_HEUN, 2, .2, 160 },
+        { VP, FD_SEMI_ANALYTIC, 1, .15, 160 }, { HEAT, FD_SEMI_ANALYTIC, 1, .15, 160 },
+        { VP, FD_ANCESTRAL, 1, .15, 160 }, { VP, FD_ANCESTRAL_LARGE, 1, .2, 160 },
+        { VP, FD_STOCHASTIC_HEUN, 2, .2, 160 },
         { HEAT, FD_STOCHASTIC_HEUN, 2, .2, 160 }, { HEAT, FD_EULER_MARUYAMA, 1, .15, 160 },
     };
     fd_real mu = (fd_real)1.3;
@@ -1458,26 +1615,17 @@ static void check_orders(void)
             } else {
                 moments w = law_of(&how, (moments){ T.m * mu, PT }, a);
                 err[k] = fabs(w.V - PS);
-                if (row[i].scheme == FD_ANCESTRAL) NEAR(w.M, S.m * mu, TOL(1e-12, 1e-5),
-                                                        "ancestral: exact mean");
-                if (row[i].scheme == FD_EXPONENTIAL) NEAR(w.M, S.m * mu, TOL(1e-12, 1e-5),
-                                                          "exponential: exact mean");
+                if (row[i].scheme == FD_ANCESTRAL)
+                    NEAR(w.M, S.m * mu, TOL(1e-12, 1e-5), "ancestral: exact mean");
+                if (row[i].scheme == FD_EXPONENTIAL)
+                    NEAR(w.M, S.m * mu, TOL(1e-12, 1e-5), "exponential: exact mean");
             }
         }
         NEAR(log2(err[0] / err[1]), row[i].order, row[i].tol + TOL(0, .1),
              "%s on process %d: order (errors %.3g, %.3g)",
              fd_scheme_name(row[i].scheme), row[i].proc, err[0], err[1]);
     }
-    /* optimal variance: exact in five steps, and for modal processes too */
-    for (int k = 0; k < 3; k++) {
-        fd_sampler how = { .p = &p[k], .t = t, .steps = 5, .scheme = FD_ANCESTRAL_OPTIMAL };
-        fd_coef T = fd_law(&p[k], p[k].tmax, 0), S = fd_law(&p[k], p[k].tmin, 0);
-        how.model = fd_oracle_gauss(&a, &p[k], &mu, c0);
-        fd_times(&p[k], FD_UNIFORM, 0, 5, t, &st);
-        moments w = law_of(&how, (moments){ T.m * mu, T.m * T.m * c + T.v * lam }, a);
-        NEAR(w.M, S.m * mu, TOL(1e-13, 1e-6), "optimal: mean");
-        NEAR(w.V, S.m * S.m * c + S.v * lam, TOL(1e-13, 1e-6), "optimal: variance");
-    }
+    for (int k = 0; k < 3; k++) check_optimal(&p[k], &mu, c0, a);
     OK(!st.code, "status");
 }
 
@@ -1604,10 +1752,8 @@ static void check_grids(void)
     enum { STEPS = 8, B = 2, CH = 2 };
     static const struct { int bc, n, big, cov; } grid[] = {
         { FD_PERIODIC, 8, 16, 0 }, { FD_PERIODIC, 9, 16, 1 }, { FD_PERIODIC, 8, 15, 2 },
-            { FD_PERIODIC, 7, 21, 0 },
-        { FD_NEUMANN, 7, 14, 0 }, { FD_NEUMANN, 6, 13, 1 }, { FD_DIRICHLET, 7, 15, 3 },
-            { FD_MIXED, 6, 12, 4 },
-    };
+        { FD_PERIODIC, 7, 21, 0 }, { FD_NEUMANN, 7, 14, 0 }, { FD_NEUMANN, 6, 13, 1 },
+        { FD_DIRICHLET, 7, 15, 3 }, { FD_MIXED, 6, 12, 4 } };
     double t[STEPS + 1], worst = 0;
     for (size_t g = 0; g < sizeof grid / sizeof *grid; g++)
         for (int scheme = 0; scheme < FD_SCHEMES; scheme++)
@@ -1617,8 +1763,7 @@ static void check_grids(void)
                 fd_space sp[2];
                 int ve = scheme == FD_VE_PREDICTOR;
                 if (scheme == FD_PF_ADAPTIVE || scheme == FD_ANNEALED) continue;
-                if (ve ? proc != 1 && proc != 2
-                    : scheme == FD_VP_PREDICTOR && proc != 0) continue;
+                if (ve ? proc != 1 && proc != 2 : scheme == FD_VP_PREDICTOR && proc != 0) continue;
                 for (int k = 0; k < 2; k++) {
                     int n = k ? grid[g].big : grid[g].n;
                     sp[k] = fd_grid(&a, 1, &n, NULL, &grid[g].bc, CH);
@@ -1671,22 +1816,21 @@ static void nan_eval(const void *self, const fd_space *s, int b, const fd_real *
         y[i] = t[0] < *(const double *)self ? (fd_real)NAN : 0;
 }
 
-static void check_loop(void)
+/* Batches, threads: the same bits. */
+static void check_batches(fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(64 << 20, &st);
     enum { STEPS = 4, B = 20, N = 64 * 64 };
     static const int bc[2] = { FD_NEUMANN, FD_PERIODIC };
     fd_space s = fd_grid(&a, 2, (int[]){ 64, 64 }, NULL, bc, 1);
     fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
     fd_real *x = fd_new(&a, fd_real, B * N), *y = fd_new(&a, fd_real, B * N);
     double t[STEPS + 1];
-    for (int k = 0; k < 4; k++) {                           /* batches, threads: the same bits */
+    for (int k = 0; k < 4; k++) {
         fd_process p = k < 2 ? fd_vp(noise, .1, 20) : heat(noise);
         fd_sampler how = { .p = &p, .t = t, .steps = STEPS,
                            .scheme = k % 2 ? FD_ANCESTRAL_OPTIMAL : FD_STOCHASTIC_HEUN };
         if (k >= 2) p.tmax = 1e-4, p.tmin = 1e-5;
-        fd_times(&p, FD_UNIFORM, 0, STEPS, t, &st);
+        fd_times(&p, FD_UNIFORM, 0, STEPS, t, a.st);
         how.model = fd_oracle_gauss(&a, &p, NULL, data);
         if (k == 1) {
             fd_real *pts = fd_new(&a, fd_real, 3 * N);
@@ -1706,12 +1850,91 @@ static void check_loop(void)
         OK(!memcmp(x, y, (size_t)(B * N) * sizeof *x), "batches and threads, case %d: %g", k,
            test_maxdiff(B * N, x, y));
     }
+}
+
+/* Errors of the loop. */
+static void check_loop_wrong(fd_sampler how, fd_arena a)
+{
+    fd_run *run;
+    fd_real x0[18] = { 0 };
+    fd_sampler h2;
+    double flat[2] = { .5, .5 }, up[2] = { NAN, .5 };
+#define BAD(change, why) (h2 = how, (void)(change), a.st->code = 0, \
+        run = fd_begin(&a, &h2, fd_seed(1), 0, 1), \
+        OK(!run && a.st->code == FD_EARG, "%s: code %d", why, a.st->code))
+    BAD(h2.steps = 0, "no steps");
+    BAD(h2.scheme = FD_SCHEMES, "no such scheme");
+    BAD((h2.t = flat, h2.steps = 1), "equal times");
+    BAD((h2.t = up, h2.steps = 1), "NaN times");
+    BAD(h2.model.eval = NULL, "no model");
+    BAD((h2.scheme = FD_ANCESTRAL_OPTIMAL, h2.model.var = NULL), "a model without variance");
+    fd_process bad = fd_vp(NULL, .1, 20);
+    BAD(h2.p = &bad, "a process without noise");
+#undef BAD
+    a.st->code = 0;
+    OK(!fd_step(NULL, a) && !a.st->code, "a run that failed");
+    fd_advance(&how, .3, .5, 1, x0, NULL, NULL, a);
+    OK(a.st->code == FD_EARG, "times that rise");
+}
+
+/* A scheme that does not exist at m = 0 fails in the first step, and x stays; all others run. */
+static void check_loop_flow(fd_sampler how, const fd_space *l, const fd_cov *ln, fd_arena a)
+{
+    double t[5];
+    fd_real x[18], x0[18];
+    fd_sampler h2;
+    fd_process fl = fd_flow(ln, 1e-4);
+    fd_times(&fl, FD_UNIFORM, 0, 4, t, a.st);
+    h2 = how, h2.p = &fl, h2.scheme = FD_EULER_MARUYAMA, a.st->code = 0;
+    h2.model = fd_oracle_gauss(&a, &fl, NULL, ln);
+    fd_run *run = fd_begin(&a, &h2, fd_seed(94), 0, 1);
+    memcpy(x0, run->x, sizeof x0);
+    OK(!fd_step(run, a) && a.st->code == FD_EARG && run->k == 0 && !memcmp(x0, run->x, sizeof x0),
+       "EM from m = 0");
+    memset(x, 0, sizeof x);
+    a.st->code = 0;
+    fd_sample(&h2, fd_seed(94), 0, 1, x, a);
+    OK(a.st->code == FD_EARG && x[3] == 0, "fd_sample leaves x alone");
+    /* every other scheme runs a flow from m = 0 to v = 0 */
+    fd_process f0 = fd_flow(ln, 0);
+    h2.p = &f0;
+    a.st->code = 0;
+    h2.model = fd_oracle_gauss(&a, &f0, NULL, fd_cov_matern(&a, l, 1, .2, 2.5));
+    for (int k = 0; k < FD_SCHEMES; k++) {
+        if (k == FD_EULER_MARUYAMA || k == FD_EXPONENTIAL || k == FD_SEMI_ANALYTIC
+            || k == FD_VE_PREDICTOR || k == FD_VP_PREDICTOR
+            || k == FD_STOCHASTIC_HEUN || k == FD_PF_ADAPTIVE || k == FD_ANNEALED) continue;
+        h2.scheme = k, h2.eta = 0;
+        fd_sample(&h2, fd_seed(95), 0, 1, x, a);
+        OK(!a.st->code && isfinite(x[3]), "flow from m = 0 to v = 0, %s: %s", fd_scheme_name(k),
+           a.st->code ? a.st->what : "");
+        a.st->code = 0;
+    }
+    /* stochastic Heun to v = 0 ends with Euler-Maruyama */
+    fd_sampler sh = h2;
+    fd_real u0[18], u1[18];
+    fd_normal(fd_seed(96), 18, u0);
+    memcpy(u1, u0, sizeof u0);
+    sh.scheme = FD_STOCHASTIC_HEUN;
+    fd_advance(&sh, .2, 0, 1, u0, x0, NULL, a);
+    sh.scheme = FD_EULER_MARUYAMA;
+    fd_advance(&sh, .2, 0, 1, u1, x0, NULL, a);
+    OK(!a.st->code && !memcmp(u0, u1, sizeof u0), "stochastic Heun to v = 0");
+}
+
+static void check_loop(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(64 << 20, &st);
+    enum { STEPS = 4 };
+    double t[STEPS + 1];
+    check_batches(a);
     OK(!st.code, "status: %s %s", st.where ? st.where : "", st.what ? st.what : "");
 
     /* the loop by hand is fd_sample; x may be changed between steps; d is the last D */
     fd_space l = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 2);
     fd_cov *ln = fd_cov_matern(&a, &l, 1, .3, 1.5);
-    fd_process p = fd_vp(ln, .1, 20), bad;
+    fd_process p = fd_vp(ln, .1, 20);
     fd_sampler how = { .p = &p, .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL, .denoise = 1 };
     fd_real x0[18], D[18], xi[18];
     how.model = fd_oracle_gauss(&a, &p, NULL, fd_cov_matern(&a, &l, 1, .2, 2.5));
@@ -1747,65 +1970,11 @@ static void check_loop(void)
     from = -1;
     OK(!fd_step(run, a) && st.code == FD_ENAN, "infinity");
 
-    /* errors of the loop */
     st.code = 0;
     how.model = fd_oracle_gauss(&a, &p, NULL, ln);
-    fd_sampler h2;
-    double flat[2] = { .5, .5 }, up[2] = { NAN, .5 };
-#define BAD(change, why) (h2 = how, (void)(change), st.code = 0, \
-        run = fd_begin(&a, &h2, fd_seed(1), 0, 1), \
-        OK(!run && st.code == FD_EARG, "%s: code %d", why, st.code))
-    BAD(h2.steps = 0, "no steps");
-    BAD(h2.scheme = FD_SCHEMES, "no such scheme");
-    BAD((h2.t = flat, h2.steps = 1), "equal times");
-    BAD((h2.t = up, h2.steps = 1), "NaN times");
-    BAD(h2.model.eval = NULL, "no model");
-    BAD((h2.scheme = FD_ANCESTRAL_OPTIMAL, h2.model.var = NULL), "a model without variance");
-    bad = fd_vp(NULL, .1, 20);
-    BAD(h2.p = &bad, "a process without noise");
-#undef BAD
+    check_loop_wrong(how, a);
     st.code = 0;
-    OK(!fd_step(NULL, a) && !st.code, "a run that failed");
-    fd_advance(&how, .3, .5, 1, x0, NULL, NULL, a);
-    OK(st.code == FD_EARG, "times that rise");
-    /* a scheme that does not exist at m = 0 fails in the first step, and x stays */
-    fd_process fl = fd_flow(ln, 1e-4);
-    fd_times(&fl, FD_UNIFORM, 0, STEPS, t, &st);
-    h2 = how, h2.p = &fl, h2.scheme = FD_EULER_MARUYAMA, st.code = 0;
-    h2.model = fd_oracle_gauss(&a, &fl, NULL, ln);
-    run = fd_begin(&a, &h2, fd_seed(94), 0, 1);
-    memcpy(x0, run->x, sizeof x0);
-    OK(!fd_step(run, a) && st.code == FD_EARG && run->k == 0 && !memcmp(x0, run->x, sizeof x0),
-       "EM from m = 0");
-    memset(x, 0, 18 * sizeof *x);
-    st.code = 0;
-    fd_sample(&h2, fd_seed(94), 0, 1, x, a);
-    OK(st.code == FD_EARG && x[3] == 0, "fd_sample leaves x alone");
-    /* every other scheme runs a flow from m = 0 to v = 0 */
-    fd_process f0 = fd_flow(ln, 0);
-    h2.p = &f0;
-    st.code = 0;
-    h2.model = fd_oracle_gauss(&a, &f0, NULL, fd_cov_matern(&a, &l, 1, .2, 2.5));
-    for (int k = 0; k < FD_SCHEMES; k++) {
-        if (k == FD_EULER_MARUYAMA || k == FD_EXPONENTIAL || k == FD_SEMI_ANALYTIC
-            || k == FD_VE_PREDICTOR || k == FD_VP_PREDICTOR
-            || k == FD_STOCHASTIC_HEUN || k == FD_PF_ADAPTIVE || k == FD_ANNEALED) continue;
-        h2.scheme = k, h2.eta = 0;
-        fd_sample(&h2, fd_seed(95), 0, 1, x, a);
-        OK(!st.code && isfinite(x[3]), "flow from m = 0 to v = 0, %s: %s", fd_scheme_name(k),
-           st.code ? st.what : "");
-        st.code = 0;
-    }
-    /* stochastic Heun to v = 0 ends with Euler-Maruyama */
-    fd_sampler sh = h2;
-    fd_real u0[18], u1[18];
-    fd_normal(fd_seed(96), 18, u0);
-    memcpy(u1, u0, sizeof u0);
-    sh.scheme = FD_STOCHASTIC_HEUN;
-    fd_advance(&sh, .2, 0, 1, u0, x0, NULL, a);
-    sh.scheme = FD_EULER_MARUYAMA;
-    fd_advance(&sh, .2, 0, 1, u1, x0, NULL, a);
-    OK(!st.code && !memcmp(u0, u1, sizeof u0), "stochastic Heun to v = 0");
+    check_loop_flow(how, &l, ln, a);
 }
 
 /* stochastic Heun against its definition, with its noise: dB = sqrt(int q) xi twice */
@@ -2151,6 +2320,31 @@ static void check_weights(void)
     OK(st.code == FD_EARG, "no such kind");
 }
 
+/* Pairs that cannot be. */
+static void check_pairs_wrong(const fd_cov *noise, fd_arena a)
+{
+    const ptrdiff_t n = fd_size(&noise->s);
+    fd_real *x0 = fd_new(&a, fd_real, n), *e = fd_new(&a, fd_real, n), *y = fd_new(&a, fd_real, n);
+    double zero = 0;
+    fd_process ou = fd_ou(noise, 2), none = fd_ou(NULL, 2);
+    fd_target(&ou, FD_SCORE, 1, x0, e, &zero, y, a);
+    OK(a.st->code == FD_EARG, "score at v = 0");
+    char text[200];
+    fd_explain(a.st, text, sizeof text);
+    OK(!strcmp(text, "fd_target: this kind of target does not exist where v = 0"),
+       "explained as '%s'", text);
+    a.st->code = 0;
+    fd_target(&ou, 7, 1, x0, e, &zero, y, a);
+    OK(a.st->code == FD_EARG, "no such kind");
+    a.st->code = 0;
+    fd_perturb(&none, fd_seed(1), 0, 1, x0, &zero, y, NULL, a);
+    fd_explain(a.st, text, sizeof text);
+    OK(!strcmp(text, "fd_perturb: the process has no noise"), "explained as '%s'", text);
+    a.st->code = 0;
+    fd_target(&none, FD_X0, 1, x0, e, &zero, y, a);
+    OK(a.st->code == FD_EARG, "a target without noise");
+}
+
 static void check_pairs(void)
 {
     fd_status st;
@@ -2201,24 +2395,80 @@ static void check_pairs(void)
         }
     }
     OK(!st.code, "status");
-    double zero = 0;
-    fd_process ou = fd_ou(noise, 2), none = fd_ou(NULL, 2);
-    fd_target(&ou, FD_SCORE, 1, x0, e, &zero, y, a);
-    OK(st.code == FD_EARG, "score at v = 0");
-    char text[200];
-    fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_target: this kind of target does not exist where v = 0"),
-       "explained as '%s'", text);
-    st.code = 0;
-    fd_target(&ou, 7, 1, x0, e, &zero, y, a);
-    OK(st.code == FD_EARG, "no such kind");
-    st.code = 0;
-    fd_perturb(&none, fd_seed(1), 0, 1, x0, &zero, y, NULL, a);
-    fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_perturb: the process has no noise"), "explained as '%s'", text);
-    st.code = 0;
-    fd_target(&none, FD_X0, 1, x0, e, &zero, y, a);
-    OK(st.code == FD_EARG, "a target without noise");
+    check_pairs_wrong(noise, a);
+}
+
+/* Log-uniform levels: odds log(1 + 1/t) from the lowest level to T. */
+static void check_chain_times(fd_process dd, const fd_cov *noise, fd_arena a)
+{
+    enum { B = 2000 };
+    double *t = fd_new(&a, double, B);
+    fd_process lad = fd_ladder(noise, .01, 30, 10), from3 = dd, ladder3 = lad;
+    from3.tmin = 2, ladder3.tmin = 3;
+    const fd_process *chains[4] = { &dd, &lad, &from3, &ladder3 };
+    for (int c = 0; c < 4; c++)
+        for (int rule = FD_T_UNIFORM; rule <= FD_T_LOGNORMAL; rule++) {
+            int seen[11] = { 0 }, low = c < 2 ? 1 : 3, bad = 0;
+            fd_draw_times(chains[c], rule, NULL, fd_seed(152), 0, B, t, a.st);
+            for (int i = 0; i < B; i++) {
+                bad += !(t[i] == floor(t[i]) && t[i] >= low && t[i] <= 10);
+                if (!bad) seen[(int)t[i]]++;
+            }
+            OK(!bad, "chain %d, rule %d: levels", c, rule);
+            for (int k = low; k <= 10 && rule < FD_T_LOGNORMAL && !bad; k++) {
+                double q = rule == FD_T_LOG ? log(1 + 1. / k) / log(11. / low) : 1 / (11. - low);
+                NEAR(seen[k], B * q, rule == FD_T_STRATIFIED ? 1 : 5 * sqrt(B * q * (1 - q)),
+                     "chain %d, rule %d: level %d", c, rule, k);
+            }
+            if (rule == FD_T_LOGNORMAL) OK(seen[low] > 0, "chain %d: the lowest level", c);
+        }
+}
+
+/* Levels without replacement. */
+static void check_levels(fd_process dd, fd_arena a)
+{
+    enum { B = 2000 };
+    double *t = fd_new(&a, double, B), *u = fd_new(&a, double, B);
+    for (int b = 3; b <= 25; b += 11) {                  /* without replacement, T = 10 at a time */
+        int seen[11] = { 0 }, most = (b + 9) / 10, same = 0;
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 7, b, t, a.st);
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 8, b, u, a.st);
+        for (int i = 0; i < b; i++) {
+            OK(t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10, "level %g", t[i]);
+            seen[(int)t[i]]++, same += t[i] == u[i];
+            if (i % 10 == 9 || i == b - 1)
+                for (int k = 1; k <= 10; k++)
+                    OK(seen[k] <= i / 10 + 1 && seen[k] >= (i + 1) / 10, "level %d of %d: %d times",
+                       k, i + 1, seen[k]);
+        }
+        OK(same < b && most > 0, "another call, another permutation");
+    }
+    int pairs[11][11] = { { 0 } };
+    for (int i = 0; i < B; i++) {                           /* any two levels, equally often */
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(154), i, 2, t, a.st);
+        pairs[(int)t[0]][(int)t[1]]++;
+    }
+    for (int i = 1; i <= 10; i++)
+        for (int j = 1; j <= 10; j++)
+            NEAR(pairs[i][j], i == j ? 0 : B / 90., 5 * sqrt(B / 90.), "levels %d and %d", i, j);
+}
+
+/* Log-normal sigma on a flow, which begins at infinity. */
+static void check_lognormal(const fd_cov *noise, fd_arena a)
+{
+    double t[5];
+    fd_process fl = fd_flow(noise, 1e-4);                   /* sigma from infinity: clipped */
+    fd_draw_times(&fl, FD_T_LOGNORMAL, (double[]){ 30, 1 }, fd_seed(152), 0, 5, t, a.st);
+    for (int i = 0; i < 5; i++) OK(t[i] <= 1 && t[i] > .99, "clipped");
+    fd_draw_times(&fl, FD_T_LOGNORMAL, NULL, fd_seed(152), 0, 5, t, a.st);
+    OK(t[0] > 0 && t[0] < 1, "default of [EDM]");
+    for (int i = 0; i < 5; i++) {                           /* log sigma = -1.2 + 1.2 z */
+        float z[4];
+        fd_normal4(fd_seed(152), (uint32_t[4]){ (uint32_t)i, 0, 0, 0 }, z);
+        fd_coef c = fd_law(&fl, t[i], 0);
+        NEAR(.5 * log(c.v) - log(c.m), -1.2 + 1.2 * (double)z[0], 1e-12,
+             "log-normal by default, %d", i);
+    }
 }
 
 static void check_draw_times(void)
@@ -2264,8 +2514,8 @@ static void check_draw_times(void)
     }
     int count[11] = { 0 };
     fd_draw_times(&dd, FD_T_UNIFORM, NULL, fd_seed(152), 0, B, t, &st);
-    for (int i = 0; i < B; i++) if (t[i] == floor(t[i]) && t[i] >= 1
-                                    && t[i] <= 10) count[(int)t[i]]++;
+    for (int i = 0; i < B; i++)
+        if (t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10) count[(int)t[i]]++;
     for (int k = 1; k <= 10; k++) NEAR(count[k], B / 10., 5 * sqrt(B * .09), "chain: t = %d", k);
     double unit[5];                                         /* the words of a block */
     fd_draw_times(&p, FD_T_UNIFORM, NULL, fd_seed(152), 0, 5, unit, &st);
@@ -2275,60 +2525,9 @@ static void check_draw_times(void)
         double w = (out[0] + out[1] / 4294967296.) / 4294967296.;
         NEAR(unit[i], p.tmin + (p.tmax - p.tmin) * w, 1e-15, "uniform time %d", i);
     }
-    /* log-uniform levels: odds log(1 + 1/t) from the lowest level to T */
-    fd_process lad = fd_ladder(noise, .01, 30, 10), from3 = dd, ladder3 = lad;
-    from3.tmin = 2, ladder3.tmin = 3;
-    const fd_process *chains[4] = { &dd, &lad, &from3, &ladder3 };
-    for (int c = 0; c < 4; c++)
-        for (int rule = FD_T_UNIFORM; rule <= FD_T_LOGNORMAL; rule++) {
-            int seen[11] = { 0 }, low = c < 2 ? 1 : 3, bad = 0;
-            fd_draw_times(chains[c], rule, NULL, fd_seed(152), 0, B, t, &st);
-            for (int i = 0; i < B; i++) {
-                bad += !(t[i] == floor(t[i]) && t[i] >= low && t[i] <= 10);
-                if (!bad) seen[(int)t[i]]++;
-            }
-            OK(!bad, "chain %d, rule %d: levels", c, rule);
-            for (int k = low; k <= 10 && rule < FD_T_LOGNORMAL && !bad; k++) {
-                double q = rule == FD_T_LOG ? log(1 + 1. / k) / log(11. / low) : 1 / (11. - low);
-                NEAR(seen[k], B * q, rule == FD_T_STRATIFIED ? 1 : 5 * sqrt(B * q * (1 - q)),
-                     "chain %d, rule %d: level %d", c, rule, k);
-            }
-            if (rule == FD_T_LOGNORMAL) OK(seen[low] > 0, "chain %d: the lowest level", c);
-        }
-    for (int b = 3; b <= 25; b += 11) {                  /* without replacement, T = 10 at a time */
-        int seen[11] = { 0 }, most = (b + 9) / 10, same = 0;
-        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 7, b, t, &st);
-        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 8, b, u, &st);
-        for (int i = 0; i < b; i++) {
-            OK(t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10, "level %g", t[i]);
-            seen[(int)t[i]]++, same += t[i] == u[i];
-            if (i % 10 == 9 || i == b - 1)
-                for (int k = 1; k <= 10; k++)
-                    OK(seen[k] <= i / 10 + 1 && seen[k] >= (i + 1) / 10, "level %d of %d: %d times",
-                       k, i + 1, seen[k]);
-        }
-        OK(same < b && most > 0, "another call, another permutation");
-    }
-    int pairs[11][11] = { { 0 } };
-    for (int i = 0; i < B; i++) {                           /* any two levels, equally often */
-        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(154), i, 2, t, &st);
-        pairs[(int)t[0]][(int)t[1]]++;
-    }
-    for (int i = 1; i <= 10; i++)
-        for (int j = 1; j <= 10; j++)
-            NEAR(pairs[i][j], i == j ? 0 : B / 90., 5 * sqrt(B / 90.), "levels %d and %d", i, j);
-    fd_process fl = fd_flow(noise, 1e-4);                   /* sigma from infinity: clipped */
-    fd_draw_times(&fl, FD_T_LOGNORMAL, (double[]){ 30, 1 }, fd_seed(152), 0, 5, t, &st);
-    for (int i = 0; i < 5; i++) OK(t[i] <= 1 && t[i] > .99, "clipped");
-    fd_draw_times(&fl, FD_T_LOGNORMAL, NULL, fd_seed(152), 0, 5, t, &st);
-    OK(t[0] > 0 && t[0] < 1, "default of [EDM]");
-    for (int i = 0; i < 5; i++) {                           /* log sigma = -1.2 + 1.2 z */
-        float z[4];
-        fd_normal4(fd_seed(152), (uint32_t[4]){ (uint32_t)i, 0, 0, 0 }, z);
-        fd_coef c = fd_law(&fl, t[i], 0);
-        NEAR(.5 * log(c.v) - log(c.m), -1.2 + 1.2 * (double)z[0], 1e-12,
-             "log-normal by default, %d", i);
-    }
+    check_chain_times(dd, noise, a);
+    check_levels(dd, a);
+    check_lognormal(noise, a);
     OK(!st.code, "status");
 }
 

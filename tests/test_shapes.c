@@ -266,16 +266,12 @@ static void geometric(const void *self, const double *x, double t, double *G)
 
 static const fd_system gbm = { 1, 1, still, geometric, NULL, NULL };
 
-static void weights(void)
+/* The linear chain: X_T and the weight are affine in the noise, so E[y | X_T] is Cov(y, X_T)
+ * Var(X_T)^-1 (X_T - mean), and must be E' Var^-1 (X_T - mean), E = (1 + B h)^N: Cov = E' */
+static void weights_linear(fd_arena a)
 {
-    enum { N = 12, PATHS = 40000 };
-    static double x[PATHS], J[PATHS], y[PATHS], dW[PATHS];
-    fd_status st;
-    fd_arena a = test_arena(1 << 22, &st);
+    enum { N = 12 };
     const double T = 1.3, h = T / N;
-
-    /* The linear chain: X_T and the weight are affine in the noise, so E[y | X_T] is Cov(y, X_T)
-     * Var(X_T)^-1 (X_T - mean), and must be E' Var^-1 (X_T - mean), E = (1 + B h)^N: Cov = E' */
     double state[3 * N + 1][2], w[3 * N + 1][2], E[4] = { 1, 0, 0, 1 }, cov[4] = { 0, 0, 0, 0 };
     for (int p = 0; p <= 3 * N; p++) {
         double z[2] = { .4, -.3 }, K[4] = { 1, 0, 0, 1 }, kick[3];
@@ -300,14 +296,13 @@ static void weights(void)
             cov[i] += h * (w[p][i / 2] - w[3 * N][i / 2]) * (state[p][i % 2] - state[3 * N][i % 2]);
     for (int i = 0; i < 4; i++)
         NEAR(cov[i], E[i % 2 * 2 + i / 2], 1e-10, "weights of the linear chain, entry %d", i);
+}
 
-    /* One step of constant noise, any drift: y is the score of N(x + f h, h) in x */
-    double u = .3, kick = .21, K = 1, one_y = 0;
-    fd_system_weight(&the_well, 0, .1, 10, 1, &u, &kick, &K, &one_y, a);
-    NEAR(one_y, (1 + .1 * (4 - 12 * .09)) * .21 / .1, 1e-9, "one step of the well");
-    NEAR(K, 1 + .1 * (4 - 12 * .09), 1e-10, "and its derivative");
-
-    /* The well: grad_x log P(X_T in a cell | x), of the chain, from the grid */
+/* The well: grad_x log P(X_T in a cell | x), of the chain, from the grid */
+static void weights_well(fd_arena a)
+{
+    enum { PATHS = 40000 };
+    static double x[PATHS], J[PATHS], y[PATHS], dW[PATHS];
     enum { STEPS = 32, BINS = 6, MIDDLE = 260 };
     const double from = -.35, dt = 1. / 64;
     double hits[BINS] = { 0 }, sum[BINS] = { 0 }, sq[BINS] = { 0 };
@@ -347,8 +342,13 @@ static void weights(void)
         OK(hits[k] > 500 && se < .1, "paths that end in %g: %g", lo, hits[k]);
         NEAR(sum[k] / hits[k], slope / mass, 4 * se, "mean weight of those that end in %g", lo);
     }
+}
 
-    /* Noise that depends on the state: grad_x log p of geometric Brownian motion, in the limit */
+/* Noise that depends on the state: grad_x log p of geometric Brownian motion, in the limit */
+static void weights_geometric(fd_arena a)
+{
+    enum { PATHS = 40000 };
+    static double x[PATHS], J[PATHS], y[PATHS], dW[PATHS];
     double fine[2];
     for (int g = 0; g < 2; g++) {
         const int n = g ? 64 : 16;
@@ -371,6 +371,21 @@ static void weights(void)
              "slope of the weights of geometric noise, %d steps", n);
     }
     OK(fine[1] < .08, "and near at 64 steps: %g after %g", fine[1], fine[0]);
+}
+
+static void weights(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    weights_linear(a);
+    /* One step of constant noise, any drift: y is the score of N(x + f h, h) in x */
+    double u = .3, kick = .21, K = 1, one_y = 0;
+    fd_system_weight(&the_well, 0, .1, 10, 1, &u, &kick, &K, &one_y, a);
+    NEAR(one_y, (1 + .1 * (4 - 12 * .09)) * .21 / .1, 1e-9, "one step of the well");
+    NEAR(K, 1 + .1 * (4 - 12 * .09), 1e-10, "and its derivative");
+
+    weights_well(a);
+    weights_geometric(a);
     OK(!st.code, "no error");
     double none = 0;
     fd_system_weight(&gbm, 0, .1, 1, 1, &none, &kick, &K, &one_y, a);
@@ -380,21 +395,10 @@ static void weights(void)
 
 /* ---- Guided proposals ----------------------------------------------------------------------- */
 
-static void proposals(void)
+/* h~ solves its equation: d/dt log h + (Bx + beta).r + tr[S (rr' - H)]/2 = 0, by differences */
+static void proposals_equation(fd_arena a)
 {
-    enum { K = 64, PATHS = 2000 };
-    static double t[K + 1], z[PATHS][K * 3], path[PATHS][(K + 1) * 2], logw[PATHS];
-    fd_status st;
-    fd_arena a = test_arena(1 << 24, &st);
     const double end[2] = { .5, .8 }, x0[2] = { -.4, .6 }, soft[4] = { .05, .01, .01, .08 };
-    fd_real xi[K * 3];
-    for (int k = 0; k <= K; k++) t[k] = 1.3 * ((double)k / K + .04 * sin(2 * acos(-1) * k / K));
-    for (int i = 0; i < PATHS; i++) {
-        fd_normal(fd_stream(fd_seed(31), 'z', (uint32_t)i), K * 3, xi);
-        for (int k = 0; k < K * 3; k++) z[i][k] = (double)xi[k];
-    }
-
-    /* h~ solves its equation: d/dt log h + (Bx + beta).r + tr[S (rr' - H)]/2 = 0, by differences */
     for (int noisy = 0; noisy < 2; noisy++) {
         double h = 1e-3, T[5] = { .3 - h, .3, .3 + h, .9, 1.3 }, G[6], r[2], sum;
         fd_proposal how = { &linear, 4, T, ou, ou + 4, NULL, end, noisy ? soft : NULL,
@@ -431,8 +435,20 @@ static void proposals(void)
                     -.5 * pow(end[0] - m, 2) / V - .5 * log(2 * acos(-1) * V), 1e-13,
                     "log h~ of an Ornstein-Uhlenbeck process");
     }
+}
 
-    /* the linear system under its own proposal: int G = 0; the chain's density in closed form */
+/* the linear system under its own proposal: int G = 0; the chain's density in closed form */
+static void proposals_linear(fd_arena a)
+{
+    enum { K = 64, PATHS = 2000 };
+    static double t[K + 1], z[PATHS][K * 3], path[PATHS][(K + 1) * 2], logw[PATHS];
+    const double end[2] = { .5, .8 }, x0[2] = { -.4, .6 }, soft[4] = { .05, .01, .01, .08 };
+    fd_real xi[K * 3];
+    for (int k = 0; k <= K; k++) t[k] = 1.3 * ((double)k / K + .04 * sin(2 * acos(-1) * k / K));
+    for (int i = 0; i < PATHS; i++) {
+        fd_normal(fd_stream(fd_seed(31), 'z', (uint32_t)i), K * 3, xi);
+        for (int k = 0; k < K * 3; k++) z[i][k] = (double)xi[k];
+    }
     for (int noisy = 0; noisy < 2; noisy++) {
         fd_proposal how = { &linear, K, t, ou, ou + 4, NULL, end, noisy ? soft : NULL,
             FD_PROPOSAL_INTEGRAL, NULL, NULL, NULL, 0, NULL, NULL, NULL };
@@ -441,7 +457,7 @@ static void proposals(void)
         for (int i = 0; i < PATHS; i++) memcpy(path[i], x0, sizeof x0);
         fd_proposal_path(g, PATHS, z[0], path[0], logw, a);
         for (int i = 0; i < PATHS; i++) worst = fmax(worst, fabs(logw[i]));
-        OK(worst < 1e-9 && !st.code, "the linear system's paths count the same: %g", worst);
+        OK(worst < 1e-9 && !a.st->code, "the linear system's paths count the same: %g", worst);
         OK(noisy || (path[7][2 * K] == end[0] && path[7][2 * K + 1] == end[1]), "and end there");
         if (!g) break;
         g->weight = FD_PROPOSAL_CHAIN;
@@ -468,12 +484,15 @@ static void proposals(void)
              "density of the chain's end by weights%s", noisy ? ", end with noise" : "");
         OK(ess > .5 * PATHS, "of nearly equal weights: %g", ess);
     }
-    test_free();
+}
 
-    /* The well from -1 to 1 in the time 2 */
+/* The well from -1 to 1 in the time 2 */
+static void proposals_well(fd_arena own)
+{
+    enum { K = 64 };
+    double t[K + 1];
     enum { WIDE = 8000 };
     const double T = 2, start = -1, goal = 1;
-    fd_arena own = test_arena((size_t)64 << 20, &st);
     double *zs = fd_raw(&own, double, WIDE * K), *xs = fd_raw(&own, double, WIDE * (K + 1));
     double *lw = fd_raw(&own, double, WIDE), p[CELLS], m[3], ess;
     fd_real *draw = fd_raw(&own, fd_real, WIDE * K);
@@ -517,24 +536,29 @@ static void proposals(void)
     NEAR(mean, m[0], 4 * error, "mean of the chains in the middle");
     if (n) OK(apart(n, kept, p) < .05 + 2 * error, "W1 of the chains to the exact marginal: %g",
               apart(n, kept, p));
+}
 
-    /* the weights of continuous time: 256 steps, of which the error is of order h, and 1024 */
+/* the weights of continuous time: 256 steps, of which the error is of order h, and 1024 */
+static void proposals_continuous(fd_status *st)
+{
+    const double T = 2, start = -1, goal = 1;
     double limit[2];
     for (int j = 0; j < 2; j++)
         limit[j] = two_ways(WIENER, 256 << j, T, start, goal) * exp(-T / (256 << j) * psi(1));
-    exact = limit[1] + (limit[1] - limit[0]) / 3;
+    const double exact = limit[1] + (limit[1] - limit[0]) / 3;
     for (int j = 0; j < 2; j++) {
         enum { FEW = 3000 };
         const int steps = j ? 1024 : 256;
-        fd_arena room = test_arena((size_t)128 << 20, &st);
-        double *zj = fd_raw(&room, double, FEW * steps), part[FEW], error2;
+        fd_arena room = test_arena((size_t)128 << 20, st);
+        double *zj = fd_raw(&room, double, FEW * steps), part[FEW], like, ess, error2;
         double *xj = fd_raw(&room, double, FEW * (steps + 1)), *time = fd_raw(&room, double, 1025);
         fd_real *more = fd_raw(&room, fd_real, FEW * steps);
         fd_normal(fd_seed(34), FEW * steps, more);
         for (int i = 0; more && i < FEW * steps; i++) zj[i] = (double)more[i];
         for (int i = 0; xj && i < FEW; i++) xj[i * (steps + 1)] = start;
         for (int k = 0; time && k <= steps; k++) time[k] = T * k / steps;
-        how.t = time, how.steps = steps, how.weight = FD_PROPOSAL_INTEGRAL;
+        fd_proposal how = { &the_well, steps, time, NULL, NULL, NULL, &goal, NULL,
+                            FD_PROPOSAL_INTEGRAL, NULL, NULL, NULL, 0, NULL, NULL, NULL };
         fd_proposal *f = fd_proposal_new(&room, &how);
         fd_proposal_path(f, FEW, zj, xj, part, room);
         like = fd_proposal_log(f, 0, &start) + fd_proposal_mean(FEW, part, &ess);
@@ -543,14 +567,17 @@ static void proposals(void)
              "density in continuous time, %d steps", steps);
         OK(ess > .1 * FEW, "of many paths: %g", ess);
     }
+}
 
-    /* S must be Sigma at the end: of Brownian motion with S = 1.44 the deviation of int G grows */
+/* S must be Sigma at the end: of Brownian motion with S = 1.44 the deviation of int G grows */
+static void proposals_off(fd_status *st)
+{
     double grown[2];
     for (int j = 0; j < 2; j++) {
         enum { FEW = 1000 };
         const int steps = j ? 2000 : 200;
         const double S = 1.44, zero = 0;
-        fd_arena room = test_arena((size_t)64 << 20, &st);
+        fd_arena room = test_arena((size_t)64 << 20, st);
         double *time = fd_raw(&room, double, steps + 1), *zj = fd_raw(&room, double, FEW * steps);
         double *xj = fd_new(&room, double, FEW * (steps + 1)), part[FEW], first = 0, second = 0;
         fd_real *more = fd_raw(&room, fd_real, FEW * steps);
@@ -570,8 +597,21 @@ static void proposals(void)
     }
     OK(grown[0] > .9 && grown[1] > 1.2 * grown[0], "the wrong S: deviation %g, then %g", grown[0],
        grown[1]);
+}
+
+static void proposals(void)
+{
+    const double start = -1, goal = 1;
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    proposals_equation(a), proposals_linear(a);
+    test_free();
+    proposals_well(test_arena((size_t)64 << 20, &st));
+    proposals_continuous(&st);
+    proposals_off(&st);
     OK(!st.code, "no error");
 
+    fd_arena own = test_arena(1 << 20, &st);
     static const struct { int steps, weight; double first, S; const char *what; } bad[] = {
         { 0, 1, 0, 1, "no steps" }, { 2, 3, 0, 1, "no such weight" }, { 2, 1, 2, 1, "times fall" },
         { 2, 1, 0, -1, "a negative variance" },
@@ -584,14 +624,14 @@ static void proposals(void)
            bad[i].what);
         st.code = FD_OK;
     }
-    double far[4] = { 40, 0, 0, 0 }, when[4] = { 0, 1, 2, 3 }, was = 7;
+    double far[4] = { 40, 0, 0, 0 }, when[4] = { 0, 1, 2, 3 }, was = 7, zs[3];
     fd_proposal long_steps = { &the_well, 3, when, NULL, NULL, NULL, &goal, NULL, FD_PROPOSAL_CHAIN,
         NULL, NULL, NULL, 0, NULL, NULL, NULL };
     for (int i = 0; i < 3; i++) zs[i] = 1e200;
     fd_proposal_path(fd_proposal_new(&own, &long_steps), 1, zs, far, &was, own);
     OK(st.code == FD_ENAN && was == 7, "a path that is not finite is said, and has no weight");
     st.code = FD_OK;
-    fd_proposal_path(NULL, 1, zs, xs, lw, own);
+    fd_proposal_path(NULL, 1, zs, far, &was, own);
     OK(!st.code && isnan(fd_proposal_log(NULL, 0, &start)), "of no proposal there are no paths");
     test_free();
 }
@@ -683,10 +723,39 @@ static fd_net *reversal(fd_arena *a, int steps)
     return opt ? fd_net_with(a, net, opt->avg) : NULL;
 }
 
+/* Its squared error on pairs that training has not seen, less that of the best answer: far. */
+static void fresh_pairs(const fd_net *net, double far, fd_arena a)
+{
+    enum { FRESH = 20 };
+    static double u[PAIRS], v[PAIRS], w[PAIRS];
+    const double h = horizon / CHAIN;
+    double more = 0, sq = 0, floor_got = 0;
+    for (int f = 0; f < FRESH && net; f++) {
+        double sum = 0;
+        pairs(100000 + f, u, v, a);
+        for (int k = 1; k < CHAIN; k++) {
+            says(net, ROWS, u + k * ROWS, (k + 1) * h, w, a);
+            for (int i = 0; i < ROWS; i++) {
+                int j = k * ROWS + i, c = (int)((u[j] + edge) / gap);
+                double b = best[k + 1][c];
+                b += ((u[j] + edge) / gap - c) * (best[k + 1][c + 1] - b);
+                sum += (pow(w[i] - v[j], 2) - pow(b - v[j], 2)) / PAIRS;
+                floor_got += pow(b - v[j], 2) / PAIRS / FRESH;
+            }
+        }
+        more += sum / FRESH, sq += sum * sum / FRESH;
+    }
+    double se = sqrt((sq - more * more) / (FRESH - 1));
+    NEAR(floor_got, least, 4 * least * sqrt(2. / (PAIRS * FRESH)), "the floor of the loss");
+    OK(se < .02, "the loss is measured to %g", se);
+    NEAR(more, far, 4 * se, "the loss is above its floor by the distance to the best answer");
+    OK(more > -3 * se, "and not below it: %g", more);
+}
+
 static void learned(void)
 {
-    enum { PATHS = 6000, FRESH = 20 };
-    static double x[CHAIN + 1][PATHS], y[PATHS], u[PAIRS], v[PAIRS], w[PAIRS];
+    enum { PATHS = 6000 };
+    static double x[CHAIN + 1][PATHS], y[PATHS];
     static fd_real xi[PATHS];
     fd_status st;
     fd_arena a = test_arena((size_t)64 << 20, &st);
@@ -709,29 +778,7 @@ static void learned(void)
     }
     OK(far < .04 * brownian, "distance to the best answer %g of %g", far, brownian);
 
-    /* its squared error on pairs that training has not seen, less that of the best answer */
-    double more = 0, sq = 0, floor_got = 0;
-    for (int f = 0; f < FRESH && net; f++) {
-        double sum = 0;
-        pairs(100000 + f, u, v, a);
-        for (int k = 1; k < CHAIN; k++) {
-            says(net, ROWS, u + k * ROWS, (k + 1) * h, w, a);
-            for (int i = 0; i < ROWS; i++) {
-                int j = k * ROWS + i, c = (int)((u[j] + edge) / gap);
-                double b = best[k + 1][c];
-                b += ((u[j] + edge) / gap - c) * (best[k + 1][c + 1] - b);
-                sum += (pow(w[i] - v[j], 2) - pow(b - v[j], 2)) / PAIRS;
-                floor_got += pow(b - v[j], 2) / PAIRS / FRESH;
-            }
-        }
-        more += sum / FRESH, sq += sum * sum / FRESH;
-    }
-    double se = sqrt((sq - more * more) / (FRESH - 1));
-    NEAR(floor_got, least, 4 * least * sqrt(2. / (PAIRS * FRESH)), "the floor of the loss");
-    OK(se < .02, "the loss is measured to %g", se);
-    NEAR(more, far, 4 * se, "the loss is above its floor by the distance to the best answer");
-    OK(more > -3 * se, "and not below it: %g", more);
-
+    fresh_pairs(net, far, a);
     for (int i = 0; i < PATHS; i++) x[CHAIN][i] = 1;
     for (int k = CHAIN; k > 0 && net; k--) {
         says(net, PATHS, x[k], k * h, y, a);
@@ -820,7 +867,7 @@ static void divergence(void)
 
 /* ---- Flows of shapes ------------------------------------------------------------------------ */
 
-enum { MARKS = 12, CENTRES = 16 };
+enum { MARKS = 12, CENTRES = 16, MOST_D = 3 * MARKS };
 
 /* shapes in dim dimensions, of points on an outline of few waves: the same curve for any number */
 static fd_shapes shapes(int dim, int points, int waves)
@@ -836,53 +883,52 @@ static fd_shapes shapes(int dim, int points, int waves)
         .size = .7, .width = .8, .waves = waves, .from = f };
 }
 
-static void flows(void)
+/* The divergence by differences, and the drift of Ito's form. */
+static void flows_derived(int dim, int waves, fd_arena a)
 {
-    enum { PATHS = 60, MOST_D = 3 * MARKS };
-    fd_status st;
-    fd_arena a = test_arena(1 << 22, &st);
-    double z[MOST_D], y[MOST_D], d[MOST_D], x[6 * MARKS], back[MOST_D], size = 0;
-    for (int dim = 1; dim <= 3; dim++)
-        for (int waves = 0; waves <= 4; waves += 4) {
-            fd_shapes s = shapes(dim, MARKS, waves);
-            fd_system e = fd_kunita(&a, &s), bare = e;
-            const int n = waves ? 7 * dim : MARKS * dim, w = CENTRES * dim;
-            OK(e.d == n && e.w == w, "%d numbers, %d noises", e.d, e.w);
-            if (!e.g) continue;
-            for (int i = 0; i < n; i++)
-                z[i] = waves ? .1 * cos(1.7 * i) : s.from[i] + .1 * sin(3. * i);
-            bare.div = NULL;
-            fd_system_div(&e, 0, z, y, a);
-            fd_system_div(&bare, 0, z, d, a);
-            size = 0;
-            for (int i = 0; i < n; i++) {
-                NEAR(y[i], d[i], 5e-10, "div of %d dimensions, %d waves, %d", dim, waves, i);
-                size = fmax(size, fabs(y[i]));
-            }
-            OK(size > .05, "which is not 0: %g", size);
-            /* the drift of Ito's form: sum_j (g_j . grad) g_j/2 */
-            s.ito = 1;
-            fd_system ito = fd_kunita(&a, &s);
-            double *G = fd_raw(&a, double, n * w), *H = fd_raw(&a, double, n * w), u[MOST_D];
-            if (!H) break;
-            e.g(e.self, z, 0, G);
-            memset(d, 0, sizeof d);
-            for (int j = 0; j < w; j++)
-                for (int k = 0; k < 4; k++) {
-                    static const double at[4] = { 1, -1, 2, -2 }, c[4] = { 8, -8, -1, 1 };
-                    for (int i = 0; i < n; i++) u[i] = z[i] + 1e-3 * at[k] * G[i * w + j];
-                    e.g(e.self, u, 0, H);
-                    for (int i = 0; i < n; i++) d[i] += .5 * c[k] * H[i * w + j] / 12e-3;
-                }
-            ito.f(ito.self, z, 0, y);
-            for (int i = 0; i < n; i++)
-                NEAR(y[i], d[i], 5e-10, "Stratonovich's correction, %d dimensions, %d waves, %d",
-                     dim, waves, i);
-            e.f(e.self, z, 0, y);
-            for (int i = 0; i < n; i++) OK(y[i] == 0, "no drift without it");
+    double z[MOST_D], y[MOST_D], d[MOST_D], size;
+    fd_shapes s = shapes(dim, MARKS, waves);
+    fd_system e = fd_kunita(&a, &s), bare = e;
+    const int n = waves ? 7 * dim : MARKS * dim, w = CENTRES * dim;
+    OK(e.d == n && e.w == w, "%d numbers, %d noises", e.d, e.w);
+    if (!e.g) return;
+    for (int i = 0; i < n; i++)
+        z[i] = waves ? .1 * cos(1.7 * i) : s.from[i] + .1 * sin(3. * i);
+    bare.div = NULL;
+    fd_system_div(&e, 0, z, y, a);
+    fd_system_div(&bare, 0, z, d, a);
+    size = 0;
+    for (int i = 0; i < n; i++) {
+        NEAR(y[i], d[i], 5e-10, "div of %d dimensions, %d waves, %d", dim, waves, i);
+        size = fmax(size, fabs(y[i]));
+    }
+    OK(size > .05, "which is not 0: %g", size);
+    /* the drift of Ito's form: sum_j (g_j . grad) g_j/2 */
+    s.ito = 1;
+    fd_system ito = fd_kunita(&a, &s);
+    double *G = fd_raw(&a, double, n * w), *H = fd_raw(&a, double, n * w), u[MOST_D];
+    if (!H) return;
+    e.g(e.self, z, 0, G);
+    memset(d, 0, sizeof d);
+    for (int j = 0; j < w; j++)
+        for (int k = 0; k < 4; k++) {
+            static const double at[4] = { 1, -1, 2, -2 }, c[4] = { 8, -8, -1, 1 };
+            for (int i = 0; i < n; i++) u[i] = z[i] + 1e-3 * at[k] * G[i * w + j];
+            e.g(e.self, u, 0, H);
+            for (int i = 0; i < n; i++) d[i] += .5 * c[k] * H[i * w + j] / 12e-3;
         }
+    ito.f(ito.self, z, 0, y);
+    for (int i = 0; i < n; i++)
+        NEAR(y[i], d[i], 5e-10, "Stratonovich's correction, %d dimensions, %d waves, %d",
+             dim, waves, i);
+    e.f(e.self, z, 0, y);
+    for (int i = 0; i < n; i++) OK(y[i] == 0, "no drift without it");
+}
 
-    /* the formula for landmarks, as it is printed */
+/* the formula for landmarks, as it is printed */
+static void flows_landmarks(fd_arena a)
+{
+    double z[MOST_D], y[MOST_D];
     fd_shapes s = shapes(2, MARKS, 0);
     fd_system e = fd_kunita(&a, &s);
     for (int i = 0; i < 2 * MARKS; i++) z[i] = s.from[i];
@@ -901,9 +947,13 @@ static void flows(void)
             }
             NEAR(y[2 * i + c], sum, 1e-13, "div of landmarks, %d, %d", i, c);
         }
+}
 
-    /* coefficients: of numpy's rfft, the same curve on more points, and back */
-    s = shapes(2, MARKS, 4);
+/* coefficients: of numpy's rfft, the same curve on more points, and back */
+static void flows_coefficients(fd_arena a)
+{
+    double z[14], x[2 * MARKS], back[14];
+    fd_shapes s = shapes(2, MARKS, 4);
     fd_shapes fine = shapes(2, 2 * MARKS, 4);
     fd_real one_line[MARKS];
     fd_cplx half[MARKS / 2 + 1];
@@ -922,8 +972,13 @@ static void flows(void)
     fd_kunita_points(&fine, 1, z, twice);
     for (int i = 0; i < 2 * MARKS; i++)
         NEAR(twice[i / 2 * 4 + i % 2], x[i], 1e-14, "the same curve on twice the points, %d", i);
+}
 
-    /* flows: one noise; in Stratonovich's sense by Heun, and by Euler with the correction */
+/* flows: one noise; in Stratonovich's sense by Heun, and by Euler with the correction */
+static void flows_agree(fd_arena a)
+{
+    enum { PATHS = 60 };
+    const fd_shapes s = shapes(2, MARKS, 4), fine = shapes(2, 2 * MARKS, 4);
     double last[2] = { 0, 0 };
     for (int n = 16; n <= 64; n *= 2) {
         static double v[4][PATHS * 14], dW[PATHS][2 * CENTRES];
@@ -959,8 +1014,21 @@ static void flows(void)
         }
         last[0] = err[0], last[1] = err[1];
     }
+}
 
+static void flows(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    for (int dim = 1; dim <= 3; dim++)
+        for (int waves = 0; waves <= 4; waves += 4) flows_derived(dim, waves, a);
+    flows_landmarks(a);
+    flows_coefficients(a);
+    flows_agree(a);
     /* Brownian shapes: Sigma is constant, so the pull of the closed-form score is -(z - z0)/t */
+    fd_shapes s = shapes(2, MARKS, 4);
+    double z[14];
+    for (int i = 0; i < 14; i++) z[i] = .3 * cos(2.1 * i);
     s.frozen = 1, s.ito = 1;
     fd_system frozen = fd_kunita(&a, &s);
     double S[14][15], G[14 * 2 * CENTRES], L[14 * 14], score[14], pull_of[14];
@@ -1040,6 +1108,70 @@ static void turn_g(const void *self, const double *x, double t, double *G)
     memcpy(G, (const double *)self + 6, 4 * sizeof *G);
 }
 
+/* a step h of the moments m and P: Euler's, or Heun's where exact is not 0 */
+static void moments_step(const fd_proposal *how, double h, int exact, double m[2], double P[4])
+{
+    const double *B = how->B, *S = how->S, *beta = how->beta;
+    double F[4] = { 1 + h * B[0], h * B[1], h * B[2], 1 + h * B[3] }, n[2], Q[4];
+    if (exact) {
+        F[0] += h * h / 2 * (B[0] * B[0] + B[1] * B[2]);
+        F[1] += h * h / 2 * B[1] * (B[0] + B[3]);
+        F[2] += h * h / 2 * B[2] * (B[0] + B[3]);
+        F[3] += h * h / 2 * (B[3] * B[3] + B[1] * B[2]);
+    }
+    for (int i = 0; i < 2; i++) {
+        double more = exact ? .5 * h * h * (B[2 * i] * beta[0] + B[2 * i + 1] * beta[1]) : 0;
+        n[i] = F[2 * i] * m[0] + F[2 * i + 1] * m[1] + h * beta[i] + more;
+    }
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++) {
+            double mixed = 0;
+            for (int u = 0; u < 2; u++)
+                for (int v = 0; v < 2; v++)
+                    mixed += F[2 * i + u] * P[2 * u + v] * F[2 * j + v];
+            Q[2 * i + j] = mixed + h * S[2 * i + j];
+            for (int u = 0; u < 2 && exact; u++)
+                Q[2 * i + j] += .5 * h * h
+                    * (B[2 * i + u] * S[2 * u + j] + B[2 * j + u] * S[2 * u + i]);
+        }
+    memcpy(m, n, sizeof n), memcpy(P, Q, sizeof Q);
+}
+
+/* the filter: the log density of what is seen, of a start x0; many small steps stand for the exact
+ * one */
+static double filtered(const fd_proposal *how, const double x0[2])
+{
+    double m[2] = { x0[0], x0[1] }, P[4] = { 0 }, sum = 0;
+    for (int k = 0; k < how->steps; k++) {
+        const int parts = how->weight == FD_PROPOSAL_CHAIN ? 1 : 4000;
+        const double h = (how->t[k + 1] - how->t[k]) / parts;
+        for (int q = 0; q < parts; q++) moments_step(how, h, parts > 1, m, P);
+        for (int q = 0; q <= how->more; q++) {
+            const int last = q == how->more;
+            const double *y = last ? how->end : how->values + 2 * q;
+            const double *N = last ? how->gamma : how->noise + 4 * q;
+            if ((last ? how->steps : how->when[q]) != k + 1) continue;
+            double C[4], r[2] = { y[0] - m[0], y[1] - m[1] }, det, gain[4], R[4];
+            for (int i = 0; i < 4; i++) C[i] = P[i] + N[i];
+            det = C[0] * C[3] - C[1] * C[2];
+            const double inv[4] = { C[3] / det, -C[1] / det, -C[2] / det, C[0] / det };
+            sum -= log(2 * acos(-1)) + .5 * log(det);
+            for (int i = 0; i < 2; i++)
+                for (int j = 0; j < 2; j++) {
+                    sum -= .5 * r[i] * inv[2 * i + j] * r[j];
+                    gain[2 * i + j] = P[2 * i] * inv[j] + P[2 * i + 1] * inv[2 + j];
+                }
+            for (int i = 0; i < 2; i++) {
+                m[i] += gain[2 * i] * r[0] + gain[2 * i + 1] * r[1];
+                for (int j = 0; j < 2; j++)
+                    R[2 * i + j] = P[2 * i + j] - gain[2 * i] * P[j] - gain[2 * i + 1] * P[2 + j];
+            }
+            memcpy(P, R, sizeof P);
+        }
+    }
+    return sum;
+}
+
 static void several(void)
 {
     enum { K = 26, SEEN = 3, PATHS = 20000 };
@@ -1071,62 +1203,7 @@ static void several(void)
         fd_proposal *p = fd_proposal_new(&a, &how);
         OK(p && !st.code, "values at several times: %s", st.code ? st.what : "");
         if (!p) return;
-        /* the filter: m, P, and the log density of what is seen so far; many small steps stand for
-         * the exact one */
-        double m[2] = { x0[0], x0[1] }, P[4] = { 0 }, sum = 0;
-        for (int k = 0; k < K; k++) {
-            const int parts = weight == FD_PROPOSAL_CHAIN ? 1 : 4000;
-            const double h = (t[k + 1] - t[k]) / parts;
-            /* Euler; or Heun's for the moments */
-            for (int q = 0; q < parts; q++) {
-                double F[4] = { 1 + h * B[0], h * B[1], h * B[2], 1 + h * B[3] }, n[2], Q[4];
-                if (parts > 1) {
-                    F[0] += h * h / 2 * (B[0] * B[0] + B[1] * B[2]),
-                        F[1] += h * h / 2 * B[1] * (B[0] + B[3]);
-                    F[2] += h * h / 2 * B[2] * (B[0] + B[3]),
-                        F[3] += h * h / 2 * (B[3] * B[3] + B[1] * B[2]);
-                }
-                for (int i = 0; i < 2; i++) {
-                    double more = parts > 1
-                        ? .5 * h * h * (B[2 * i] * beta[0] + B[2 * i + 1] * beta[1]) : 0;
-                    n[i] = F[2 * i] * m[0] + F[2 * i + 1] * m[1] + h * beta[i] + more;
-                }
-                for (int i = 0; i < 2; i++)
-                    for (int j = 0; j < 2; j++) {
-                        double mixed = 0;
-                        for (int u = 0; u < 2; u++)
-                            for (int v = 0; v < 2; v++)
-                                mixed += F[2 * i + u] * P[2 * u + v] * F[2 * j + v];
-                        Q[2 * i + j] = mixed + h * S[2 * i + j];
-                        for (int u = 0; u < 2 && parts > 1; u++)
-                            Q[2 * i + j] += .5 * h * h
-                                * (B[2 * i + u] * S[2 * u + j] + B[2 * j + u] * S[2 * u + i]);
-                    }
-                memcpy(m, n, sizeof m), memcpy(P, Q, sizeof P);
-            }
-            for (int q = 0; q <= SEEN; q++) {
-                const double *y = q < SEEN ? values + 2 * q : end,
-                    *N = q < SEEN ? noise + 4 * q : gamma;
-                if ((q < SEEN ? when[q] : K) != k + 1) continue;
-                double C[4], r[2] = { y[0] - m[0], y[1] - m[1] }, det, gain[4], R[4];
-                for (int i = 0; i < 4; i++) C[i] = P[i] + N[i];
-                det = C[0] * C[3] - C[1] * C[2];
-                const double inv[4] = { C[3] / det, -C[1] / det, -C[2] / det, C[0] / det };
-                sum -= log(2 * acos(-1)) + .5 * log(det);
-                for (int i = 0; i < 2; i++)
-                    for (int j = 0; j < 2; j++) {
-                        sum -= .5 * r[i] * inv[2 * i + j] * r[j];
-                        gain[2 * i + j] = P[2 * i] * inv[j] + P[2 * i + 1] * inv[2 + j];
-                    }
-                for (int i = 0; i < 2; i++) {
-                    m[i] += gain[2 * i] * r[0] + gain[2 * i + 1] * r[1];
-                    for (int j = 0; j < 2; j++)
-                        R[2 * i + j] = P[2 * i + j] - gain[2 * i] * P[j]
-                            - gain[2 * i + 1] * P[2 + j];
-                }
-                memcpy(P, R, sizeof P);
-            }
-        }
+        const double sum = filtered(&how, x0);
         for (int i = 0; i < PATHS; i++) memcpy(path + (ptrdiff_t)i * (K + 1) * 2, x0, sizeof x0);
         fd_proposal_path(p, PATHS, z, path, logw, a);
         double mean = 0, sq = 0;
@@ -1138,13 +1215,12 @@ static void several(void)
             NEAR(sq - 1, 0, 1e-10, "int G of the linear process itself");
         } else
             NEAR(exp(like - sum), 1, 4.5 * sqrt((sq / mean / mean - 1) / PATHS),
-                 "likelihood of Euler's chain, ESS %.0f",
-                 ess);
+                 "likelihood of Euler's chain, ESS %.0f", ess);
         OK(!st.code, "several: %s", st.code ? st.what : "");
     }
     fd_proposal bad = { .e = &turning, .steps = K, .t = t, .S = S, .end = end, .gamma = gamma,
-                        .weight = 1, .more = 1,
-                        .when = (int[]){ K }, .values = values, .noise = noise };
+                        .weight = 1, .more = 1, .when = (int[]){ K }, .values = values,
+                        .noise = noise };
     OK(!fd_proposal_new(&a, &bad) && st.code == FD_EARG, "a value at the end is the end");
     st.code = FD_OK;
     test_free();

@@ -135,6 +135,33 @@ static void between(double a, double q, double T, double t, double c0, double c1
     out[3] = A0 * r + A1 * c1;
 }
 
+/* The best affine network of a sample: its slopes and its loss. */
+static void best_affine(const ends *e, double t, double floor, fd_arena a)
+{
+    enum { P = 8, COUNT = 4096 };
+    const fd_space s = e->c0->s;
+    double least = 0;
+    fd_real *x = fd_raw(&a, fd_real, COUNT * P), *y = fd_raw(&a, fd_real, COUNT * P);
+    fd_real *u = fd_raw(&a, fd_real, COUNT * P), *v = fd_raw(&a, fd_real, COUNT * P);
+    pairs(e, fd_seed(3), COUNT, t, x, y, a);
+    fd_to_modes(&s, COUNT, x, u, a), fd_to_modes(&s, COUNT, y, v, a);
+    for (int k = 0; k < P && v; k++) {
+        double mu = 0, mv = 0, uu = 0, uv = 0, vv = 0, w[4];
+        for (int i = 0; i < COUNT; i++)
+            mu += (double)u[i * P + k] / COUNT, mv += (double)v[i * P + k] / COUNT;
+        for (int i = 0; i < COUNT; i++) {
+            double p = (double)u[i * P + k] - mu, q = (double)v[i * P + k] - mv;
+            uu += p * p / COUNT, uv += p * q / COUNT, vv += q * q / COUNT;
+        }
+        between(e->l.a[k], e->l.noise->lam[k], 1.3, t, e->c0->lam[k], e->c1->lam[k], e->r[k], w);
+        double left = e->c1->lam[k] - w[3] * w[3] / w[2];
+        NEAR(uv / uu, w[3] / w[2], 4.5 * sqrt(left / w[2] / COUNT),
+             "slope of the expected end, mode %d", k);
+        least += vv - uv * uv / uu;
+    }
+    NEAR(least, floor, .02 * floor, "loss of the best affine network: the floor %.5f", floor);
+}
+
 static void matching(void)
 {
     enum { P = 8, COUNT = 4096, BATCH = 64, STEPS = 250 };
@@ -143,7 +170,7 @@ static void matching(void)
     fd_space s = fd_grid(&a, 1, (int[]){ P }, NULL, (int[]){ FD_NEUMANN }, 1);
     ends e = { .c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), .c1 = fd_cov_matern(&a, &s, .6, .2, 2) };
     e.l = fd_linear_heat(&a, fd_cov_matern(&a, &s, .8, .2, 1), .02, .7, 1.3);
-    double s0[P], s1[P], r[P], floor = 0, least = 0, t = .65;
+    double s0[P], s1[P], r[P], floor = 0, t = .65;
     for (int k = 0; k < P; k++) s0[k] = sqrt(e.c0->lam[k]), s1[k] = sqrt(e.c1->lam[k]);
     fd_schroedinger_cov(&e.l, s0, s1, r, a);
     e.r = r;
@@ -155,26 +182,8 @@ static void matching(void)
         between(e.l.a[k], e.l.noise->lam[k], 1.3, t, e.c0->lam[k], e.c1->lam[k], r[k], w);
         floor += e.c1->lam[k] - w[3] * w[3] / w[2];
     }
-    /* the best affine network of a sample: its slopes and its loss */
+    best_affine(&e, t, floor, a);
     fd_real *x = fd_raw(&a, fd_real, COUNT * P), *y = fd_raw(&a, fd_real, COUNT * P);
-    fd_real *u = fd_raw(&a, fd_real, COUNT * P), *v = fd_raw(&a, fd_real, COUNT * P);
-    pairs(&e, fd_seed(3), COUNT, t, x, y, a);
-    fd_to_modes(&s, COUNT, x, u, a), fd_to_modes(&s, COUNT, y, v, a);
-    for (int k = 0; k < P && v; k++) {
-        double mu = 0, mv = 0, uu = 0, uv = 0, vv = 0, w[4];
-        for (int i = 0; i < COUNT; i++)
-            mu += (double)u[i * P + k] / COUNT, mv += (double)v[i * P + k] / COUNT;
-        for (int i = 0; i < COUNT; i++) {
-            double p = (double)u[i * P + k] - mu, q = (double)v[i * P + k] - mv;
-            uu += p * p / COUNT, uv += p * q / COUNT, vv += q * q / COUNT;
-        }
-        between(e.l.a[k], e.l.noise->lam[k], 1.3, t, e.c0->lam[k], e.c1->lam[k], r[k], w);
-        double left = e.c1->lam[k] - w[3] * w[3] / w[2];
-        NEAR(uv / uu, w[3] / w[2], 4.5 * sqrt(left / w[2] / COUNT),
-             "slope of the expected end, mode %d", k);
-        least += vv - uv * uv / uu;
-    }
-    NEAR(least, floor, .02 * floor, "loss of the best affine network: the floor %.5f", floor);
     /* a network: near the floor, and not below it */
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 16, .layers = 1,
                      .fno.modes = { P / 2 }, .time = FD_TIME_NONE, .coords = FD_COORD_CLOSED };
@@ -279,6 +288,32 @@ static void released(void)
 
 /* ---- One-step models ------------------------------------------------------------------------- */
 
+/* One step of process k from the law of X_T has the law of X_r. */
+static void average_law(int k, const fd_process *p, const fd_real *mean, const fd_cov *c0,
+                        fd_arena a)
+{
+    enum { P = 6 };
+    const fd_cov *c = p->noise;
+    const fd_space s = c->s;
+    fd_real v[P], w[P];
+    const double end[2] = { p->tmax, p->tmin };
+    fd_real zero[P] = { 0 }, mode[P], unit[P];
+    fd_average_velocity(p, mean, c0, 1, &end[0], &end[1], zero, v, a);
+    for (int j = 0; j < P; j++) {
+        memset(mode, 0, sizeof mode);
+        mode[j] = 1;
+        fd_from_modes(&s, 1, mode, unit, a);
+        fd_average_velocity(p, mean, c0, 1, &end[0], &end[1], unit, w, a);
+        for (int i = 0; i < P; i++) unit[i] -= (fd_real)(end[0] - end[1]) * (w[i] - v[i]);
+        fd_to_modes(&s, 1, unit, mode, a);
+        fd_coef T = fd_law(p, end[0], j), R = fd_law(p, end[1], j);
+        double from = T.m * T.m * c0->lam[j] + T.v * c->lam[j];
+        double to = R.m * R.m * c0->lam[j] + R.v * c->lam[j];
+        NEAR((double)mode[j] * (double)mode[j] * from, to, TOL(1e-10, 1e-3) * fmax(from, to),
+             "process %d: variance of one step, mode %d", k, j);
+    }
+}
+
 static void average(void)
 {
     enum { P = 6 };
@@ -286,7 +321,7 @@ static void average(void)
     fd_arena a = test_arena(1 << 22, &st);
     fd_space s = fd_grid(&a, 1, (int[]){ P }, NULL, (int[]){ FD_NEUMANN }, 1);
     fd_cov *c = fd_cov_matern(&a, &s, 1, .2, 1.5), *c0 = fd_cov_matern(&a, &s, .5, .4, 1.5);
-    fd_real mean[P], x[P], u[P], v[P], w[P], y[P];
+    fd_real mean[P], x[P], u[P], v[P], w[P], y[P], up[P], down[P];
     for (int i = 0; i < P; i++) mean[i] = (fd_real)(.2 * i - .3);
     fd_process row[4] = { fd_flow(c, 0), fd_vp(c, .1, 20), fd_heat_cosine(c, 1, .1),
                           fd_ve(c, .01, 10) };
@@ -315,7 +350,6 @@ static void average(void)
                  TOL(1e-11, 1e-5) * (1 + size), "process %d: two steps are one", k);
         /* u = dx/dt - (t - r) du/dt along the flow */
         fd_predict(&m, FD_VELOCITY, p, 1, x, &t, v, a);
-        fd_real up[P], down[P];
         for (int side = 0; side < 2; side++) {
             double e = (side ? -d : d) * (t - r), at = t + e;
             for (int i = 0; i < P; i++) y[i] = x[i];
@@ -335,23 +369,7 @@ static void average(void)
             NEAR((double)u[i], -(double)v[i] - (t - r) * du, TOL(1e-4, 5e-3) * (1 + size),
                  "process %d: the identity that trains it", k);
         }
-        /* one step from the law of X_T has the law of X_r */
-        const double end[2] = { p->tmax, p->tmin };
-        fd_real zero[P] = { 0 }, mode[P], unit[P];
-        fd_average_velocity(p, mean, c0, 1, &end[0], &end[1], zero, v, a);
-        for (int j = 0; j < P; j++) {
-            memset(mode, 0, sizeof mode);
-            mode[j] = 1;
-            fd_from_modes(&s, 1, mode, unit, a);
-            fd_average_velocity(p, mean, c0, 1, &end[0], &end[1], unit, w, a);
-            for (int i = 0; i < P; i++) unit[i] -= (fd_real)(end[0] - end[1]) * (w[i] - v[i]);
-            fd_to_modes(&s, 1, unit, mode, a);
-            fd_coef T = fd_law(p, end[0], j), R = fd_law(p, end[1], j);
-            double from = T.m * T.m * c0->lam[j] + T.v * c->lam[j];
-            double to = R.m * R.m * c0->lam[j] + R.v * c->lam[j];
-            NEAR((double)mode[j] * (double)mode[j] * from, to, TOL(1e-10, 1e-3) * fmax(from, to),
-                 "process %d: variance of one step, mode %d", k, j);
-        }
+        average_law(k, p, mean, c0, a);
     }
     double t = .5, r = .5;
     fd_average_velocity(&row[0], mean, c0, 1, &t, &r, x, u, a);

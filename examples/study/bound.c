@@ -133,6 +133,21 @@ static const double *row(double out[COLUMNS], int kind, int which, const fd_real
     return memcpy(out, all, sizeof all);
 }
 
+/* picture -- W2 and two bounds, y, by the number of points x. */
+static void picture(const double *x, double y[3][CHOICES][GRIDS], fd_arena a)
+{
+    plot p[2];
+    plot_begin(&p[0], 640, 480, "W2, and its bound mode by mode (dashed)", "points", NULL, 1, 1);
+    plot_begin(&p[1], 640, 480, "bound with one factor for all modes of a step", "points",
+               NULL, 1, 1);
+    for (int c = 0; c < CHOICES; c++) {
+        plot_line(&p[0], GRIDS, x, y[0][c], choice[c], PLOT_SOLID);
+        plot_line(&p[0], GRIDS, x, y[1][c], NULL, PLOT_DASHED);
+        plot_line(&p[1], GRIDS, x, y[2][c], choice[c], PLOT_SOLID);
+    }
+    plot_row(a.st, 2, p, "out/bound.png", a);
+}
+
 int main(void)
 {
     static const char *const head[COLUMNS] = {
@@ -145,7 +160,6 @@ int main(void)
     fd_arena all = fd_arena_over(mem, size, &st);
     double whole = 0;
     int rows = 0;
-    plot p[2];
     if (!mem) return fprintf(stderr, "bound: needs 64 MB of memory\n"), 1;
     printf("%-15s %6s %8s %8s %8s %7s %8s %9s %9s %8s %8s %8s\n", "noise", "n", "start", "training",
            "steps", "L", "lg exp.", "by step", "by mode", "W2", "exact s", "+ steps");
@@ -187,17 +201,8 @@ int main(void)
            "exact one in %d steps,\n%.4f with exact steps, too (fd_terminal); two real sets of "
            "4096 have about %.4f. Bounds: %.3f, %.3f, %.3g\n", own[2], own[10], own[11], K, own[12],
            sqrt(3 * whole / 4096), own[9], own[8], pow(10, own[7]));
-    plot_begin(&p[0], 640, 480, "W2, and its bound mode by mode (dashed)", "points",
-               NULL, 1, 1);
-    plot_begin(&p[1], 640, 480, "bound with one factor for all modes of a step", "points",
-               NULL, 1, 1);
-    for (int c = 0; c < CHOICES; c++) {
-        plot_line(&p[0], GRIDS, x, y[0][c], choice[c], PLOT_SOLID);
-        plot_line(&p[0], GRIDS, x, y[1][c], NULL, PLOT_DASHED);
-        plot_line(&p[1], GRIDS, x, y[2][c], choice[c], PLOT_SOLID);
-    }
     mkdir("out", 0777);
-    plot_row(&st, 2, p, "out/bound.png", all);
+    picture(x, y, all);
     fd_csv_save(&st, "out/bound.csv", COLUMNS, head, rows, out[0]);
     char why[160];
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "bound: %s\n", why), 1;

@@ -28,8 +28,7 @@ static inline fd_var *next(fd_tape *t, const fd_net *net, ptrdiff_t *at, int nd,
 
 /* classify -- features, and with z the classes, of b images x. count: the weights that it used. */
 static inline fd_var *classify(fd_tape *t, const fd_net *net, const fd_space *s, int b,
-                               const fd_real *x,
-                        fd_var **z, ptrdiff_t *count)
+                               const fd_real *x, fd_var **z, ptrdiff_t *count)
 {
     ptrdiff_t at = 0;
     int c = s->ch, flat = (int)(s->points / 16) * 32;
@@ -54,8 +53,7 @@ static inline fd_var *classify(fd_tape *t, const fd_net *net, const fd_space *s,
 
 /* features_of -- those of m images; right: how many classes are those of y, where not NULL. */
 static inline void features_of(const fd_net *net, const fd_space *s, int m, const fd_real *x,
-                               fd_real *to,
-                        const fd_real *y, int *right, fd_arena a)
+                               fd_real *to, const fd_real *y, int *right, fd_arena a)
 {
     for (int i = 0; i < m; i += 100) {
         int b = m - i < 100 ? m - i : 100;
@@ -76,8 +74,7 @@ static inline void features_of(const fd_net *net, const fd_space *s, int m, cons
 
 /* classifier -- from its file, or trained on m images of d with labels y for two epochs. */
 static inline fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m,
-                                 const fd_real *y,
-                          uint64_t seed)
+                                 const fd_real *y, uint64_t seed)
 {
     enum { B = 100 };
     fd_net *net = fd_new(a, fd_net, 1);

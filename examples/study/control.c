@@ -81,6 +81,37 @@ static double cost(const fd_net *net, fd_real *ends, double *error, fd_arena a)
     return sum;
 }
 
+/* compare -- the ends x beside the posterior of the regression, printed and in a plot */
+static void compare(const fd_obs *o, const fd_real *x, plot *q, fd_arena a)
+{
+    static double band[6][N], u[N];
+    double w[N], off[2] = { 0, 0 }, size[2] = { 0, 0 };
+    fd_real post[2][N];
+    fd_linear_law(&l, 0, T, NULL, w, a);
+    fd_posterior *p = fd_posterior_new(&a, NULL, fd_cov_table(&a, &s, w), o, y);
+    if (p) memcpy(post[0], p->mean, sizeof post[0]), fd_posterior_std(p, post[1], a);
+    for (int j = 0; j < N && x && !a.st->code; j++) {
+        double m = 0, v = 0;
+        for (int i = 0; i < TEST; i++) m += (double)x[i * N + j] / TEST;
+        for (int i = 0; i < TEST; i++) v += pow((double)x[i * N + j] - m, 2) / (TEST - 1);
+        u[j] = (j + .5) / N;
+        for (int e = 0; e < 3; e++) {
+            band[e][j] = m + 2 * (e - 1) * sqrt(v);
+            band[3 + e][j] = (double)post[0][j] + 2 * (e - 1) * (double)post[1][j];
+        }
+        off[0] += pow(m - (double)post[0][j], 2), off[1] += pow(sqrt(v) - (double)post[1][j], 2);
+        size[0] += pow((double)post[0][j], 2), size[1] += pow((double)post[1][j], 2);
+    }
+    printf("ends beside the exact posterior: mean off by %.3f, deviation by %.3f\n",
+           sqrt(off[0] / size[0]), sqrt(off[1] / size[1]));
+    plot_begin(q, 640, 480, "ends: mean and two deviations", "place", NULL, 0, 0);
+    for (int e = 0; e < 3; e++)
+        plot_line(q, N, u, band[e], e ? NULL : "controlled", PLOT_SOLID);
+    for (int e = 0; e < 3; e++)
+        plot_line(q, N, u, band[3 + e], e ? NULL : "posterior", PLOT_DASHED);
+    plot_line(q, M, place, y, "values", PLOT_POINTS);
+}
+
 int main(int argc, char **argv)
 {
     int steps = argc > 1 ? atoi(argv[1]) : 400, count = 0;
@@ -91,7 +122,7 @@ int main(int argc, char **argv)
     l = fd_linear_heat(&a, fd_cov_matern(&a, &s, 2, .3, 2), .02, 1, T);
     fd_obs o = fd_obs_points(&a, &s, M, place, NULL);
     fd_obs_noise(&a, &o, sd);
-    double w[N], error = 0, id[M * M] = { 0 };
+    double w[N], error = 0, id[M * M] = { 0 }, at[9], J[9], bound[9];
     for (int k = 0; k < K; k++) {
         fd_linear_law(&l, time_at(k), time_at(k + 1), w, NULL, a);
         decay[k] = fd_cov_table(&a, &s, w);
@@ -110,8 +141,7 @@ int main(int argc, char **argv)
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_opt *opt = fd_opt_new(&a, net, &adam);
     fd_net *avg = opt ? fd_net_with(&a, net, opt->avg) : NULL;
-    fd_real *x = fd_raw(&a, fd_real, TEST * N), post[2][N];
-    double at[9], J[9], bound[9], band[8][N], u[N];
+    fd_real *x = fd_raw(&a, fd_real, TEST * N);
     printf("least possible cost %.4f\n", value);
     for (int k = 0; k <= steps && x && !st.code; k++) {
         if (k == steps || (k % (steps / 8) == 0 && count < 8)) {
@@ -128,36 +158,12 @@ int main(int argc, char **argv)
         fd_opt_step(opt, net, &st);
     }
 
-    /* the ends beside the posterior of the regression */
-    fd_linear_law(&l, 0, T, NULL, w, a);
-    fd_posterior *p = fd_posterior_new(&a, NULL, fd_cov_table(&a, &s, w), &o, y);
-    if (p) memcpy(post[0], p->mean, sizeof post[0]), fd_posterior_std(p, post[1], a);
-    double off[2] = { 0, 0 }, size[2] = { 0, 0 };
-    for (int j = 0; j < N && x && !st.code; j++) {
-        double m = 0, v = 0;
-        for (int i = 0; i < TEST; i++) m += (double)x[i * N + j] / TEST;
-        for (int i = 0; i < TEST; i++) v += pow((double)x[i * N + j] - m, 2) / (TEST - 1);
-        u[j] = (j + .5) / N;
-        for (int e = 0; e < 3; e++) {
-            band[e][j] = m + 2 * (e - 1) * sqrt(v);
-            band[3 + e][j] = (double)post[0][j] + 2 * (e - 1) * (double)post[1][j];
-        }
-        off[0] += pow(m - (double)post[0][j], 2), off[1] += pow(sqrt(v) - (double)post[1][j], 2);
-        size[0] += pow((double)post[0][j], 2), size[1] += pow((double)post[1][j], 2);
-    }
-    printf("ends beside the exact posterior: mean off by %.3f, deviation by %.3f\n",
-           sqrt(off[0] / size[0]), sqrt(off[1] / size[1]));
     plot q[2];
     plot_begin(&q[0], 640, 480, "cost of the learned control", "steps of training", "J", 0, 0);
     plot_line(&q[0], count, at, J, "learned", PLOT_MARKED);
     plot_line(&q[0], count, at, bound, "least possible", PLOT_DASHED);
     q[0].lo[1] = .8 * value, q[0].hi[1] = 2 * value;
-    plot_begin(&q[1], 640, 480, "ends: mean and two deviations", "place", NULL, 0, 0);
-    for (int e = 0; e < 3; e++)
-        plot_line(&q[1], N, u, band[e], e ? NULL : "controlled", PLOT_SOLID);
-    for (int e = 0; e < 3; e++)
-        plot_line(&q[1], N, u, band[3 + e], e ? NULL : "posterior", PLOT_DASHED);
-    plot_line(&q[1], M, place, y, "values", PLOT_POINTS);
+    compare(&o, x, &q[1], a);
     mkdir("out", 0777);
     plot_row(&st, 2, q, "out/control.png", a);
     char why[160];

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 
 enum { N = 32, M = 3, LEVELS = 10, EACH = 20, LENGTHS = 12, DOUBLE = 22, CELLS = 601, SPOILED = 4,
-    LAST = 3000 };
+       LAST = 3000 };
 static const double factor[SPOILED] = { 1, .5, 2, 0 };
 static const char *const named[SPOILED] = { "right scores", "half of each", "twice each", "none" };
 
@@ -30,8 +30,7 @@ static const char *const named[SPOILED] = { "right scores", "half of each", "twi
 typedef struct { const fd_process *p; fd_model right; double c; } spoiled;
 
 static void spoiled_eval(const void *self, const fd_space *s, int b, const fd_real *x,
-                         const double *t,
-                         fd_real *y, fd_arena scratch)
+                         const double *t, fd_real *y, fd_arena scratch)
 {
     const spoiled *w = self;
     fd_predict(&w->right, FD_X0, w->p, b, x, t, y, scratch);
@@ -63,13 +62,13 @@ static void given(int rough, double c, const double at[LENGTHS], double err[LENG
 {
     const double place[M] = { .2, .5, .8 }, y[M] = { 1.2, -.3, .4 };
     fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = rough ? fd_cov_matern(&a, &s, 1, .3,
-        .5) : c0;
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    fd_cov *C = rough ? fd_cov_matern(&a, &s, 1, .3, .5) : c0;
     fd_process p = fd_ou(C, 2);
     fd_obs o = fd_obs_points(&a, &s, M, place, NULL);
     fd_obs_noise(&a, &o, .22);
-    fd_real *mean = fd_raw(&a, fd_real, N), *dev = fd_raw(&a, fd_real, N), *e = fd_raw(&a, fd_real,
-        N);
+    fd_real *mean = fd_raw(&a, fd_real, N), *dev = fd_raw(&a, fd_real, N);
+    fd_real *e = fd_raw(&a, fd_real, N);
     double *m = fd_new(&a, double, N), *cov = fd_new(&a, double, N * N);
     if (!cov) return;
     for (int i = 0; i < N; i++) mean[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
@@ -121,8 +120,8 @@ static void kernel(const fd_process *p, const fd_model *m, double t, double h, f
     for (int i = 0; i < CELLS; i++) {
         double sum = 0, to = (double)x[i * s->points + 1];
         for (int j = 0; j < CELLS; j++) sum += exp(-pow((j * dx - 3 - to) / sd, 2) / 2);
-        for (int j = 0; j < CELLS;
-        j++) T[i * CELLS + j] = (fd_real)(exp(-pow((j * dx - 3 - to) / sd, 2) / 2) / sum);
+        for (int j = 0; j < CELLS; j++)
+            T[i * CELLS + j] = (fd_real)(exp(-pow((j * dx - 3 - to) / sd, 2) / 2) / sum);
     }
 }
 
@@ -147,8 +146,8 @@ static void mixed(double c, double err[DOUBLE], fd_arena a)
     if (!U) return;
     mean[1] = (fd_real)-mu, mean[17] = (fd_real)mu;
     fd_from_modes(&s, 2, mean, mean, a);
-    for (int i = 0; i < CELLS; i++) total += q[i] = (fd_real)exp(-pow(i * dx - 3,
-        2) / 2 / C->lam[1]);
+    for (int i = 0; i < CELLS; i++)
+        total += q[i] = (fd_real)exp(-pow(i * dx - 3, 2) / 2 / C->lam[1]);
     for (int i = 0; i < CELLS; i++) q[i] /= total;
     spoiled w = { &p, fd_oracle_mix(&a, &p, 2, weight, mean, each), c };
     fd_model m = { .predicts = FD_X0, .eval = spoiled_eval, .self = &w };
@@ -169,8 +168,8 @@ static void mixed(double c, double err[DOUBLE], fd_arena a)
         for (int j = 0; j < CELLS; j++) {
             double u = j * dx - 3, want = 0;
             for (int k = 0; k < 2; k++)
-                want += weight[k] * exp(-pow(u - (k ? 1 : -1) * f.m * mu,
-                                             2) / (2 * v)) / sqrt(2 * acos(-1) * v) * dx;
+                want += weight[k] * exp(-pow(u - (k ? 1 : -1) * f.m * mu, 2) / (2 * v))
+                      / sqrt(2 * acos(-1) * v) * dx;
             err[i] += fabs((double)now[j] - want) / 2;
         }
         fd_gemm(0, 0, CELLS, CELLS, CELLS, 1, T, CELLS, T, CELLS, 0, U, CELLS, a);
@@ -178,8 +177,8 @@ static void mixed(double c, double err[DOUBLE], fd_arena a)
         for (int j = 0; j < CELLS; j++) {
             double sum = 0;
             for (int k = 0; k < CELLS; k++) sum += (double)U[j * CELLS + k];
-            for (int k = 0; k < CELLS;
-            k++) U[j * CELLS + k] = (fd_real)((double)U[j * CELLS + k] / sum);
+            for (int k = 0; k < CELLS; k++)
+                U[j * CELLS + k] = (fd_real)((double)U[j * CELLS + k] / sum);
         }
         fd_real *swap = T;
         T = U, U = swap;
@@ -190,6 +189,9 @@ int main(void)
 {
     static const double at[LENGTHS] = { 0, 10, 30, 60, 100, 150, 200, 300, 500, 1000, 2000, LAST };
     static const char *const head[] = { "case", "factor", "steps", "error" };
+    static const char *const what[] = {
+        "Gaussian, noise with the prior's covariance, h = .01: error of mean and deviation",
+        "Gaussian, rougher noise, h = .003", "mixture: total variation" };
     static double err[3][SPOILED][DOUBLE], x[DOUBLE], out[3 * SPOILED * DOUBLE][4];
     fd_status st;
     size_t size = (size_t)64 << 20;
@@ -205,10 +207,7 @@ int main(void)
     for (int i = 0; i < DOUBLE; i++) x[i] = ldexp(1, i);
     for (int kind = 0; kind < 3; kind++) {
         int n = kind < 2 ? LENGTHS : DOUBLE;
-        printf("%s\n%-14s", kind == 2 ? "mixture: total variation" : kind
-               ? "Gaussian, rougher noise, h = .003"
-                           : "Gaussian, noise with the prior's covariance, h = .01: error of mean "
-                             "and deviation", "steps");
+        printf("%s\n%-14s", what[kind], "steps");
         for (int i = 0; i < n; i += 1 + (kind == 2)) printf("%9.0f", kind < 2 ? at[i] : x[i]);
         printf("\n");
         for (int c = 0; c < SPOILED; c++) {
@@ -220,7 +219,7 @@ int main(void)
             fflush(stdout);
             for (int i = 0; i < n; i++, rows++)
                 memcpy(out[rows], (double[]){ kind, factor[c], kind < 2 ? at[i] : x[i],
-                    err[kind][c][i] }, sizeof out[0]);
+                                              err[kind][c][i] }, sizeof out[0]);
         }
     }
     for (int c = 0; c < SPOILED; c++) {

@@ -58,14 +58,17 @@ static int number(const char *s)
     return *end || v < 1 || v > 1000000 ? 0 : (int)v;
 }
 
-/* draws -- m functions on the space of c: +mean or -mean, plus a draw of N(0, c). */
-static void draws(const fd_cov *c, const fd_real *mean, fd_rng r, int m, fd_real *x, fd_arena a)
+/* The data on some points: +mean or -mean, plus a draw of N(0, c). */
+typedef struct { fd_space s; fd_process p; fd_cov *c; fd_real *mean; } law;
+
+/* draws -- m functions of the data. */
+static void draws(const law *d, fd_rng r, int m, fd_real *x, fd_arena a)
 {
-    ptrdiff_t n = fd_size(&c->s);
-    fd_cov_draw(c, r, 0, m, x, a);
+    ptrdiff_t n = fd_size(&d->s);
+    fd_cov_draw(d->c, r, 0, m, x, a);
     for (int i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++)
-            x[i * n + j] += (fd_index(fd_stream(r, 'c', 0), (uint64_t)i, 2) ? 1 : -1) * mean[j];
+            x[i * n + j] += (fd_index(fd_stream(r, 'c', 0), (uint64_t)i, 2) ? 1 : -1) * d->mean[j];
 }
 
 /* miss -- mean squared distance of the prediction of x0 from M functions x0, at time t. */
@@ -85,12 +88,60 @@ static double miss(const fd_model *m, const fd_process *p, double t, int M, cons
     return sum;
 }
 
+/* train -- the network by the data, as train.c does. */
+static void train(fd_net *net, fd_opt *opt, const law *d, int steps, fd_arena a)
+{
+    const int each = steps < 6 ? 1 : steps / 6;
+    fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N);
+    fd_real *eps = fd_raw(&a, fd_real, B * N), *v = fd_raw(&a, fd_real, B * N);
+    double t[B], loss = 0;
+    for (int step = 0; step < steps && !a.st->code; step++) {
+        fd_rng r = fd_stream(fd_seed(3), 'b', (uint32_t)step);
+        draws(d, r, B, x0, a);
+        fd_draw_times(&d->p, FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t, a.st);
+        fd_perturb(&d->p, fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);     /* X_t | X_0 */
+        fd_target(&d->p, FD_V, B, x0, eps, t, v, a);
+        fd_tape tape = fd_tape_begin(&a, net->arch.inr.inner ? FD_GRAD2 : FD_GRAD);
+        fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
+        fd_var *fit = fd_mse_loss(&tape, &d->s, fd_forward(net, &tape, &d->s, in, t), v, NULL);
+        fd_backward(&tape, fit);
+        if (fit) loss += ((double)fit->x[0] - loss) / (step % each + 1);
+        fd_tape_end(&tape);
+        fd_opt_step(opt, net, a.st);
+        if (step % each == each - 1) { printf("step %4d  loss %.4f\n", step + 1, loss); loss = 0; }
+    }
+}
+
+/* compare -- M samples x of the best model and of the network beside other data. */
+static void compare(const law *d, const fd_model *best, const fd_model *says, int M, fd_real *x,
+                    fd_arena a)
+{
+    static const char *const what[] = { "other data", "samples, best", "samples, network" };
+    fd_real *y = fd_raw(&a, fd_real, M * 2 * N);
+    double times[STEPS + 1], data[9], e[9];
+    if (!y) return;
+    fd_times(&d->p, FD_UNIFORM, 0, STEPS, times, a.st);
+    fd_sampler how = { .p = &d->p, .t = times, .steps = STEPS, .scheme = FD_PF_HEUN, .denoise = 1 };
+    draws(d, fd_seed(8), M, y, a);
+    fd_spectrum(&d->s, M, y, 9, data, a);
+    printf("\nbeside data on %d points   energy distance   energy of waves 1       2       4      "
+           " 8\n", 2 * N);
+    for (int i = 0; i < 3 && !a.st->code; i++) {
+        how.model = i == 2 ? *says : *best;
+        if (i) fd_sample(&how, fd_seed(1), 0, M, x, a);
+        else draws(d, fd_seed(9), M, x, a);
+        fd_spectrum(&d->s, M, x, 9, e, a);
+        printf("%-27s%15.4f%21.2f", what[i], fd_energy_distance(&d->s, M, x, M, y), e[1] / data[1]);
+        for (int k = 2; k < 9; k *= 2) printf("%8.2f", e[k] / data[k]);
+        printf("\n");
+    }
+}
+
 int main(int argc, char **argv)
 {
     int which = 0;
     while (argc > 1 && which < NETS && strcmp(nets[which].name, argv[1])) which++;
-    int steps = argc > 2 ? number(argv[2]) : nets[which % NETS].steps,
-        each = steps < 6 ? 1 : steps / 6;
+    int steps = argc > 2 ? number(argv[2]) : nets[which % NETS].steps;
     int M = argc > 3 ? number(argv[3]) : nets[which % NETS].samples;
     if (which == NETS || steps < 1 || M < 2 || argc > 4) {
         fputs("usage: nets [NETWORK [STEPS [SAMPLES]]]; networks:", stderr);
@@ -98,48 +149,26 @@ int main(int argc, char **argv)
         fputs("\n", stderr);
         return 2;
     }
-    const fd_arch *arch = &nets[which].arch;
-    fd_status  st;
-    size_t     size = (size_t)2 << 30;
-    void      *mem = malloc(size);
-    fd_arena   a = fd_arena_over(mem, mem ? size : 0, &st);
-    fd_space   s[2];
-    fd_cov    *small[2];
-    fd_process p[2];
-    fd_real   *mean[2];
+    fd_status st;
+    size_t size = (size_t)2 << 30;
+    void *mem = malloc(size);
+    fd_arena a = fd_arena_over(mem, mem ? size : 0, &st);
+    law d[2];
     for (int g = 0; g < 2; g++) {                      /* the same laws on N and on 2N points */
-        s[g] = fd_grid(&a, 1, (int[]){ N << g }, NULL, NULL, 1);
-        p[g] = fd_vp(fd_cov_matern(&a, &s[g], 1.0, 0.1, 1.5), 0.1, 20.0);
-        small[g] = fd_cov_matern(&a, &s[g], 0.1, 0.2, 1.5);
-        mean[g] = fd_raw(&a, fd_real, N << g);
-        fd_cov_draw(fd_cov_matern(&a, &s[g], 1.0, 0.4, 3.5), fd_seed(7), 0, 1, mean[g], a);
+        fd_space s = d[g].s = fd_grid(&a, 1, (int[]){ N << g }, NULL, NULL, 1);
+        d[g].p = fd_vp(fd_cov_matern(&a, &s, 1.0, 0.1, 1.5), 0.1, 20.0);
+        d[g].c = fd_cov_matern(&a, &s, 0.1, 0.2, 1.5);
+        d[g].mean = fd_raw(&a, fd_real, N << g);
+        fd_cov_draw(fd_cov_matern(&a, &s, 1.0, 0.4, 3.5), fd_seed(7), 0, 1, d[g].mean, a);
     }
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 2e-3; adam.warmup = 50; adam.steps = steps; adam.clip = 1; adam.ema = 0.995;
-    fd_net *net  = fd_net_new(&a, arch, fd_seed(2));
-    fd_opt *opt  = fd_opt_new(&a, net, &adam);
-    fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N);
-    fd_real *eps = fd_raw(&a, fd_real, B * N), *v = fd_raw(&a, fd_real, B * N);
-
+    fd_net *net = fd_net_new(&a, &nets[which].arch, fd_seed(2));
+    fd_opt *opt = fd_opt_new(&a, net, &adam);
     printf("%s, %ld weights\n", nets[which].name, net ? (long)net->count : 0);
-    double t[B], loss = 0;
-    for (int step = 0; step < steps && !st.code; step++) {
-        fd_rng r = fd_stream(fd_seed(3), 'b', (uint32_t)step);
-        draws(small[0], mean[0], r, B, x0, a);
-        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t, &st);
-        fd_perturb(&p[0], fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);     /* X_t | X_0 */
-        fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
-        fd_tape tape = fd_tape_begin(&a, arch->inr.inner ? FD_GRAD2 : FD_GRAD);
-        fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
-        fd_var *fit = fd_mse_loss(&tape, &s[0], fd_forward(net, &tape, &s[0], in, t), v, NULL);
-        fd_backward(&tape, fit);
-        if (fit) loss += ((double)fit->x[0] - loss) / (step % each + 1);
-        fd_tape_end(&tape);
-        fd_opt_step(opt, net, &st);
-        if (step % each == each - 1) { printf("step %4d  loss %.4f\n", step + 1, loss); loss = 0; }
-    }
+    train(net, opt, &d[0], steps, a);
 
-    fd_real *x = fd_raw(&a, fd_real, M * 2 * N), *y = fd_raw(&a, fd_real, M * 2 * N);
+    fd_real *x = fd_raw(&a, fd_real, M * 2 * N);
     fd_real *means[2] = { fd_raw(&a, fd_real, 2 * N), fd_raw(&a, fd_real, 4 * N) };
     char why[160];
     if (fd_explain(&st, why, sizeof why)) { fprintf(stderr, "nets: %s\n", why); return 1; }
@@ -147,38 +176,19 @@ int main(int argc, char **argv)
     printf("\nerror of x0         t = 0.1     0.3     0.6\n");
     for (int g = 0; g < 2 && !st.code; g++) {
         int n = N << g;
-        for (int i = 0; i < n; i++) { means[g][i] = mean[g][i]; means[g][n + i] = -mean[g][i]; }
-        best = fd_oracle_mix(&a, &p[g], 2, (double[]){ 0.5, 0.5 }, means[g],
-                             (const fd_cov *[]){ small[g], small[g] });
-        draws(small[g], mean[g], fd_seed(4), M, x, a);
+        for (int i = 0; i < n; i++) means[g][i] = d[g].mean[i], means[g][n + i] = -d[g].mean[i];
+        best = fd_oracle_mix(&a, &d[g].p, 2, (double[]){ 0.5, 0.5 }, means[g],
+                             (const fd_cov *[]){ d[g].c, d[g].c });
+        draws(&d[g], fd_seed(4), M, x, a);
         for (int i = 0; i < 2; i++) {
             printf("%3d points, %-8s", n, i ? "network" : "best");
             for (int k = 0; k < 3; k++)
-                printf("%8.4f", miss(i ? &says : &best, &p[g], (double[]){ .1, .3, .6 }[k], M, x,
+                printf("%8.4f", miss(i ? &says : &best, &d[g].p, (double[]){ .1, .3, .6 }[k], M, x,
                                      a));
             printf("\n");
         }
     }
-
-    double times[STEPS + 1], data[9], e[9];
-    fd_times(&p[1], FD_UNIFORM, 0, STEPS, times, &st);
-    fd_sampler how = { .p = &p[1], .t = times, .steps = STEPS, .scheme = FD_PF_HEUN, .denoise = 1 };
-    draws(small[1], mean[1], fd_seed(8), M, y, a);
-    fd_spectrum(&s[1], M, y, 9, data, a);
-    printf("\nbeside data on %d points   energy distance   energy of waves 1       2       4      "
-           " 8\n", 2 * N);
-    for (int i = 0; i < 3 && !st.code; i++) {
-        how.model = i == 2 ? says : best;
-        if (i) fd_sample(&how, fd_seed(1), 0, M, x, a);
-        else draws(small[1], mean[1], fd_seed(9), M, x, a);
-        fd_spectrum(&s[1], M, x, 9, e, a);
-        printf("%-27s%15.4f%21.2f", (const char *[]){ "other data", "samples, best",
-                                                      "samples, network" }[i],
-                                                      fd_energy_distance(&s[1], M, x, M, y),
-                                                      e[1] / data[1]);
-        for (int k = 2; k < 9; k *= 2) printf("%8.2f", e[k] / data[k]);
-        printf("\n");
-    }
+    compare(&d[1], &best, &says, M, x, a);
     mkdir("out", 0777);
     fd_npy_save(&st, "out/nets.npy", 2, (int[]){ M, 2 * N }, x);
     if (fd_explain(&st, why, sizeof why)) { fprintf(stderr, "nets: %s\n", why); return 1; }

@@ -158,7 +158,7 @@ int main(int argc, char **argv)
                     line[0][q][i][by][g] = r.err[i], line[1][q][i][by][g] = net.err[i];
                 other = second(c, C);
                 memcpy(out[rows], (double[]){ q, by, n, r.w, r.err[0], r.err[1], net.w, net.err[0],
-                    net.err[1] }, sizeof out[0]);
+                                              net.err[1] }, sizeof out[0]);
             }
         }
     const double *l2 = out[2 * GRIDS + GRIDS - 1], *cm = out[3 * GRIDS + GRIDS - 1];

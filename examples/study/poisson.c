@@ -134,25 +134,15 @@ static void train(double how_fast, int seed, const int at[LOOKS], const fd_real 
     }
 }
 
-int main(int argc, char **argv)
+static double out[KINDS * OMEGAS * SEEDS * LOOKS + 4][5], all[2], best[2] = { 1, 1 }, left;
+static fd_real *g, *noisy, *fine, *v;  /* gradient; with noise; u on F x F points; room [3][Q] */
+static int rows;
+
+/* solve -- least squares from g and from noisy, which it makes; mean: that of fine. */
+static void solve(double mean, fd_arena a)
 {
-    static const char *const head[] = { "kind", "omega", "seed", "steps", "error" };
-    static double out[KINDS * OMEGAS * SEEDS * LOOKS + 4][5], c[P];
-    const int steps = argc > 1 ? atoi(argv[1]) : 3000;
-    const int at[LOOKS] = { steps / 100, steps / 30, steps / 10, steps / 3, steps };
-    size_t size = (size_t)256 << 20;
-    void *mem = malloc(size);
-    fd_status st;
-    fd_arena a = fd_arena_over(mem, size, &st);
-    if (!mem || steps < 100)
-        return fprintf(stderr, "poisson: needs 256 MB of memory and at least 100 steps\n"), 1;
-    fd_real *x = fd_raw(&a, fd_real, 2 * Q), *u = fd_raw(&a, fd_real, P);
-    fd_real *g = fd_raw(&a, fd_real, 4 * P);
-    fd_real *fine = fd_raw(&a, fd_real, Q), *v = fd_raw(&a, fd_real, 3 * Q), *noisy = g + 2 * P;
-    double size_g = 0, size_u = 0, mean = 0, known_noise = 0, drawn = 0;
-    double all[2], best[2] = { 1, 1 }, cut[2], lo[KINDS], hi[KINDS];
-    int rows = 0;
-    points(N, x, u, g), points(F, x, fine, NULL);
+    static double c[P];
+    double size_g = 0, size_u = 0, known_noise = 0, drawn = 0, cut[2];
     for (int i = 0; i < 2 * P; i++) size_g += (double)g[i] * (double)g[i] / (2 * P);
     for (int d = DRAWS; d > 0; d--) {            /* least squares of noise; the last draw is used */
         fd_normal(fd_seed((uint64_t)d), 2 * P, noisy);
@@ -162,7 +152,6 @@ int main(int argc, char **argv)
             drawn += c[i] * c[i] / (i / N ? 2 : 1) / (i % N ? 2 : 1) / DRAWS;
     }
     for (int i = 0; i < 2 * P; i++) noisy[i] += g[i];
-    for (int i = 0; i < Q; i++) mean += (double)fine[i] / Q;
     for (int i = 0; i < Q; i++) size_u += pow((double)fine[i] - mean, 2) / Q;
     for (int i = 1; i < P; i++)
         known_noise += NOISE * NOISE * size_g / P / (PI * PI * (i / N * (i / N) + i % N * (i % N)));
@@ -176,13 +165,33 @@ int main(int argc, char **argv)
         }
         memcpy(out[rows++], (double[]){ i, -1, 0, 0, all[i] }, sizeof out[0]);
         memcpy(out[rows++], (double[]){ i, -2, cut[i], 0, best[i] }, sizeof out[0]);
-        printf("%s: least squares in cosines %.5f, with |k| <= %.0f %.5f", kind[i], all[i], cut[i],
-               best[i]);
-        printf("\n");
+        printf("%s: least squares in cosines %.5f, with |k| <= %.0f %.5f\n", kind[i], all[i],
+               cut[i], best[i]);
     }
-    printf("noise alone leaves %.4f of the size of u by the formula, %.4f in %d draws\n\n",
-           sqrt(known_noise / size_u), sqrt(drawn / size_u), DRAWS);
+    left = sqrt(known_noise / size_u);
+    printf("noise alone leaves %.4f of the size of u by the formula, %.4f in %d draws\n\n", left,
+           sqrt(drawn / size_u), DRAWS);
     cosines(c, 99, v + 2 * Q, a), error_of(Q, v + 2 * Q, fine);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const head[] = { "kind", "omega", "seed", "steps", "error" };
+    const int steps = argc > 1 ? atoi(argv[1]) : 3000;
+    const int at[LOOKS] = { steps / 100, steps / 30, steps / 10, steps / 3, steps };
+    size_t size = (size_t)256 << 20;
+    void *mem = malloc(size);
+    fd_status st;
+    fd_arena a = fd_arena_over(mem, size, &st);
+    if (!mem || steps < 100)
+        return fprintf(stderr, "poisson: needs 256 MB of memory and at least 100 steps\n"), 1;
+    fd_real *x = fd_raw(&a, fd_real, 2 * Q), *u = fd_raw(&a, fd_real, P);
+    double mean = 0, lo[KINDS], hi[KINDS];
+    g = fd_raw(&a, fd_real, 4 * P), noisy = g + 2 * P;
+    fine = fd_raw(&a, fd_real, Q), v = fd_raw(&a, fd_real, 3 * Q);
+    points(N, x, u, g), points(F, x, fine, NULL);
+    for (int i = 0; i < Q; i++) mean += (double)fine[i] / Q;
+    solve(mean, a);
     printf("%-17s %5s %4s", "SIREN trained on", "omega", "seed");
     for (int l = 0; l < LOOKS; l++) printf("%9d", at[l]);
     printf("   steps: error of u on 128x128 points\n");
@@ -204,8 +213,7 @@ int main(int argc, char **argv)
     printf("\nverdict: from the exact gradient the SIRENs err by %.5f to %.5f, least squares by "
            "%.5f;\non exact values the SIRENs err by %.5f to %.5f. With noise they end at %.4f to "
            "%.4f,\nleast squares at %.4f, at best at %.4f (known in the mean: %.4f)\n",
-           lo[0], hi[0], all[0], lo[2], hi[2], lo[1], hi[1], all[1], best[1],
-           sqrt(known_noise / size_u));
+           lo[0], hi[0], all[0], lo[2], hi[2], lo[1], hi[1], all[1], best[1], left);
     plot_canvas pic = plot_new(&a, 2 * 300 + 10, 3 * 266 + 10);
     const char *const label[6] = { "u", "du/dx and noise", "du/dy and noise", "u from these, SIREN",
                                    "its error", "error of least squares" };

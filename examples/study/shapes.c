@@ -22,8 +22,8 @@ static double centre[W], circle[2][2 * FINE];          /* on P and on FINE point
 static fd_shapes flow(int n, int frozen)
 {
     return (fd_shapes){ .points = n, .dim = 2, .centres = SIDE * SIDE, .centre = centre,
-        .size = .23, .width = .5, .waves = WAVES, .frozen = frozen,
-        .from = circle[n == FINE] };
+                        .size = .23, .width = .5, .waves = WAVES, .frozen = frozen,
+                        .from = circle[n == FINE] };
 }
 
 /* says -- the drift of the reversed process at b states z, times sqrt(t), as functions [b][2][n] on
@@ -70,7 +70,8 @@ static fd_net *train(fd_arena *a, int frozen, int steps)
     static double z[(K + 1) * B * D], y[K * B * D], dW[B * W], t[K * B], x[2 * P];
     static fd_real want[K * B * 2 * P];
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 2, .out = 2, .width = 24, .layers = 3,
-        .time = FD_TIME_FILM, .fno = { .modes = { 12 }, .lift = -1, .proj = 48 } };
+                     .time = FD_TIME_FILM,
+                     .fno = { .modes = { 12 }, .lift = -1, .proj = 48 } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 4e-3, adam.warmup = 20, adam.steps = steps, adam.clip = 1, adam.ema = .98;
     fd_net *net = fd_net_new(a, &arch, fd_seed(1));
@@ -124,9 +125,31 @@ static void draw(unsigned char *rgb, int row, int col, const fd_shapes *s, const
     }
 }
 
+/* bridges -- from the curve to the circle, back in time by the drift of net; z: where they end. */
+static void bridges(const fd_net *net, const fd_system *e, const fd_shapes *s, const double *curve,
+                    double *z, unsigned char *rgb, fd_arena a)
+{
+    static double y[SHOW * D], dW[SHOW * W], G[D * W];
+    const int every = K / (FRAMES - 1);
+    const fd_shapes fine = flow(FINE, 0);
+    for (int i = 0; i < SHOW; i++) fd_kunita_state(&fine, 1, curve, z + i * D);
+    for (int k = K; k >= 0; k--) {
+        if (rgb && k % every == 0) draw(rgb, 1, k / every, &fine, z);
+        if (k) drift(net, s, SHOW, z, (double)k / K, y, a);
+        noise(SHOW, fd_seed(4), k, dW);
+        for (int i = 0; i < SHOW && k; i++) {
+            e->g(e->self, z + i * D, 0, G);
+            for (int j = 0; j < D; j++) {
+                z[i * D + j] += y[i * D + j] / K;
+                for (int l = 0; l < W && k > 1; l++) z[i * D + j] += G[j * W + l] * dW[i * W + l];
+            }
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
-    static double z[SHOW * D], zc[SHOW * D], y[SHOW * D], dW[SHOW * W], G[D * W], curve[2 * FINE];
+    static double z[SHOW * D], zc[SHOW * D], y[SHOW * D], dW[SHOW * W], curve[2 * FINE];
     static unsigned char rgb[2 * BOX * FRAMES * BOX * 3];
     const int steps = argc > 1 ? atoi(argv[1]) : 300, every = K / (FRAMES - 1);
     if (argc > 2 || steps < 1) return fprintf(stderr, "usage: shapes [STEPS]\n"), 2;
@@ -167,23 +190,8 @@ int main(int argc, char **argv)
         noise(SHOW, fd_seed(3), k, dW);
         fd_system_step(&free_flow, FD_SDE_HEUN, 0, 1. / K, SHOW, z, dW, a);
     }
-    for (int g = 0; g < 2; g++) {                          /* bridges on P and on FINE points */
-        memcpy(zc, z, sizeof z);
-        for (int i = 0; i < SHOW; i++) fd_kunita_state(&fine, 1, curve, z + i * D);
-        for (int k = K; k >= 0; k--) {
-            if (g && k % every == 0) draw(rgb, 1, k / every, &fine, z);
-            if (k) drift(net, g ? &fine : &s, SHOW, z, (double)k / K, y, a);
-            noise(SHOW, fd_seed(4), k, dW);
-            for (int i = 0; i < SHOW && k; i++) {
-                free_flow.g(free_flow.self, z + i * D, 0, G);
-                for (int j = 0; j < D; j++) {
-                    z[i * D + j] += y[i * D + j] / K;
-                    for (int l = 0; l < W && k > 1; l++)
-                        z[i * D + j] += G[j * W + l] * dW[i * W + l];
-                }
-            }
-        }
-    }
+    bridges(net, &free_flow, &s, curve, zc, NULL, a);
+    bridges(net, &free_flow, &fine, curve, z, rgb, a);
     for (int i = 0; i < SHOW * D; i++)
         home += z[i] * z[i] / SHOW, apart = fmax(apart, fabs(z[i] - zc[i]));
     printf("bridges end %.3f from the circle of radius .8; on %d and on %d points they are at most "

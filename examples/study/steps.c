@@ -29,7 +29,8 @@ static const char *const law_name[LAWS] = { "Gaussian", "mixture" };
 
 /* ---- Data: N(0, c), or half at mean e_1 and half at -mean e_1 -------------------------------- */
 
-typedef struct { fd_space s; fd_cov *c, *all, *noise; double mean; fd_process p; fd_model exact;
+typedef struct {
+    fd_space s; fd_cov *c, *all, *noise; double mean; fd_process p; fd_model exact;
 } truth;
 
 static truth truth_new(fd_arena *a, int law)
@@ -56,8 +57,8 @@ static void truth_draw(const truth *d, fd_rng r, int b, fd_real *x, fd_arena a)
     fd_cov_draw(d->c, r, 0, b, x, a);
     fd_to_modes(&d->s, b, x, x, a);
     for (int i = 0; i < b; i++)
-        x[i * N + 1] += (fd_real)(fd_index(fd_stream(r, 'c', 0), (uint64_t)i,
-                                           2) ? d->mean : -d->mean);
+        x[i * N + 1] += (fd_real)(fd_index(fd_stream(r, 'c', 0), (uint64_t)i, 2) ? d->mean
+                                                                                 : -d->mean);
     fd_from_modes(&d->s, b, x, x, a);
 }
 
@@ -74,8 +75,8 @@ static double floor_at(const truth *d, double t)
 {
     fd_coef f = fd_law(&d->p, t, 0);
     double sum = 0;
-    for (int k = 0; k < N;
-    k++) sum += f.v * d->all->lam[k] / (f.m * f.m * d->all->lam[k] + f.v * d->noise->lam[k]);
+    for (int k = 0; k < N; k++)
+        sum += f.v * d->all->lam[k] / (f.m * f.m * d->all->lam[k] + f.v * d->noise->lam[k]);
     return sum;
 }
 
@@ -86,19 +87,19 @@ static double floor_at(const truth *d, double t)
 static fd_model trained(fd_arena *a, const truth *d, int K, int steps, uint64_t seed)
 {
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
-        .fno.modes = { 24 }, .time = FD_TIME_FILM };
+                     .fno.modes = { 24 }, .time = FD_TIME_FILM };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .995;
     fd_net *net = fd_net_new(a, &arch, fd_seed(seed));
     fd_opt *opt = fd_opt_new(a, net, &adam);
-    fd_real *x0 = fd_raw(a, fd_real, B * N), *xt = fd_raw(a, fd_real, B * N), *eps = fd_raw(a,
-        fd_real, B * N);
-    fd_real *v = fd_raw(a, fd_real, B * N), *u = fd_raw(a, fd_real, B);
+    fd_real *x0 = fd_raw(a, fd_real, B * N), *xt = fd_raw(a, fd_real, B * N);
+    fd_real *eps = fd_raw(a, fd_real, B * N), *v = fd_raw(a, fd_real, B * N);
+    fd_real *u = fd_raw(a, fd_real, B);
     double *t = fd_raw(a, double, K + 1), *cdf = fd_new(a, double, K + 2), at[B];
     if (K) fd_times(&d->p, FD_LOGSNR, 0, K, t, a->st);
     for (int k = 0; K && cdf && k <= K; k++)
-        cdf[k + 1] = cdf[k] + (snr(&d->p, t[k < K ? k + 1 : K]) - (k < K ? snr(&d->p,
-            t[k]) : 0)) * floor_at(d, t[k]);
+        cdf[k + 1] = cdf[k] + (snr(&d->p, t[k < K ? k + 1 : K]) - (k < K ? snr(&d->p, t[k]) : 0))
+                            * floor_at(d, t[k]);
     for (int step = 0; cdf && step < steps && !a->st->code; step++) {
         fd_rng r = fd_stream(fd_seed(seed), 'b', (uint32_t)step);
         truth_draw(d, r, B, x0, *a);
@@ -110,13 +111,13 @@ static fd_model trained(fd_arena *a, const truth *d, int K, int steps, uint64_t 
         fd_perturb(&d->p, fd_stream(r, 'e', 0), 0, B, x0, at, xt, eps, *a);
         fd_target(&d->p, FD_V, B, x0, eps, at, v, *a);
         fd_tape tape = fd_tape_begin(a, FD_GRAD);
-        fd_var *says = fd_forward(net, &tape, &d->s, fd_input(&tape, 3, (int[]){ B, 1, N }, xt),
-                                  at);
+        fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
+        fd_var *says = fd_forward(net, &tape, &d->s, in, at);
         if (!says) break;
         /* D - x0 = -sqrt(v) of this */
         for (int i = 0; i < B * N; i++) eps[i] = says->x[i] - v[i];
-        for (int twice = 0; K && twice < 2; twice++) fd_loss_weigh(&d->p, FD_NORM_CM, 0, FD_X0, B,
-            at, eps, *a);
+        for (int twice = 0; K && twice < 2; twice++)
+            fd_loss_weigh(&d->p, FD_NORM_CM, 0, FD_X0, B, at, eps, *a);
         /* |says - v|^2 then has the gradient of the loss */
         for (int i = 0; K && i < B; i++) {
             fd_real w = (fd_real)(fd_law(&d->p, at[i], 0).v / floor_at(d, at[i]));
@@ -148,7 +149,7 @@ static void judge(const truth *d, const fd_model *m, int K, double w[2], fd_aren
     if (K) {
         fd_times(&d->p, FD_LOGSNR, 0, K, t, a.st);
         fd_sampler how = { .p = &d->p, .model = *m, .t = t, .steps = K, .scheme = FD_ANCESTRAL,
-            .denoise = 1 };
+                           .denoise = 1 };
         fd_sample(&how, fd_seed(12), 0, DRAWS, x, a);
     } else truth_draw(d, fd_seed(13), DRAWS, x, a);
     w[0] = sqrt(fd_w2_modes(&d->s, DRAWS, x, DRAWS, y, a)), w[1] = 0;
@@ -161,10 +162,27 @@ static void judge(const truth *d, const fd_model *m, int K, double w[2], fd_aren
     w[1] = sqrt(w[1]);
 }
 
+/* compare -- w of a curve for each of the numbers of steps, a mean over the seeds. */
+static void compare(const truth *d, int c, int steps, double w[2][CURVES][COUNTS], fd_arena a)
+{
+    for (int seed = 1; seed <= (c == 3 ? 1 : SEEDS); seed++) {
+        fd_arena kept = a;
+        fd_model m = c == 3 ? d->exact : (fd_model){ 0 };
+        if (c == 1 || c == 2) m = trained(&kept, d, c == 1 ? 1000 : 0, steps, (uint64_t)seed);
+        for (int k = 0; k < COUNTS; k++) {
+            fd_arena each = kept;
+            double got[2] = { NAN, NAN };
+            if (c == 0) m = trained(&each, d, count[k], steps, (uint64_t)seed);
+            judge(d, &m, count[k], got, each);
+            for (int j = 0; j < 2; j++) w[j][c][k] += got[j] / (c == 3 ? 1 : SEEDS);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const char *const who[CURVES] = { "loss of the K steps", "loss of 1000 steps",
-        "usual loss", "exact D" };
+                                             "usual loss", "exact D" };
     static double w[LAWS][2][CURVES][COUNTS];
     int steps = argc > 1 ? atoi(argv[1]) : 2000;
     fd_status st;
@@ -174,9 +192,8 @@ int main(int argc, char **argv)
     double x[COUNTS], out[LAWS * CURVES * COUNTS][5];
     plot p[2 * LAWS];
     int rows = 0;
-    if (argc > 2 || steps < 1 || !mem) return fprintf(stderr,
-                                                      "usage: steps [STEPS], with 256 MB of "
-                                                      "memory\n"), 2;
+    if (argc > 2 || steps < 1 || !mem)
+        return fprintf(stderr, "usage: steps [STEPS], with 256 MB of memory\n"), 2;
     for (int l = 0; l < LAWS; l++) {
         fd_arena own = a;
         truth d = truth_new(&own, l);
@@ -187,19 +204,7 @@ int main(int argc, char **argv)
         for (int k = 0; k < COUNTS; k++) printf("     K = %2d        ", count[k]), x[k] = count[k];
         printf("\n");
         for (int c = 0; c < CURVES; c++) {
-            for (int seed = 1; seed <= (c == 3 ? 1 : SEEDS); seed++) {
-                fd_arena kept = own;
-                fd_model m = c == 3 ? d.exact : (fd_model){ 0 };
-                if (c == 1 || c == 2) m = trained(&kept, &d, c == 1 ? 1000 : 0, steps,
-                                                  (uint64_t)seed);
-                for (int k = 0; k < COUNTS; k++) {
-                    fd_arena each = kept;
-                    double got[2] = { NAN, NAN };
-                    if (c == 0) m = trained(&each, &d, count[k], steps, (uint64_t)seed);
-                    judge(&d, &m, count[k], got, each);
-                    for (int j = 0; j < 2; j++) w[l][j][c][k] += got[j] / (c == 3 ? 1 : SEEDS);
-                }
-            }
+            compare(&d, c, steps, w[l], own);
             printf("%-22s", who[c]);
             for (int k = 0; k < COUNTS; k++, rows++) {
                 printf("  %7.4f %7.4f  ", w[l][0][c][k], w[l][1][c][k]);
