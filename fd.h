@@ -639,8 +639,9 @@ void       fd_beta_schedule(int rule, int T, double beta1, double betaT, double 
 /* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus
  * noise, not at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
 fd_process fd_flow_vp(const fd_cov *noise, double s);
-/* fd_ladder -- T noise levels, geometric in the variance [SDE eq. 8], level T being the noisiest.
- * DDO's sigma_i is a variance: it adds sqrt(sigma_i) xi. Released: v1 = .01, vT = 30, T = 500. */
+/* fd_ladder -- T noise levels, geometric in the variance, level T being the noisiest
+ * [SDE eqs. 8, 20; Thesis eqs. 3.20, 3.31]. DDO's sigma_i is a variance: it adds sqrt(sigma_i) xi.
+ * Released: v1 = .01, vT = 30, T = 500. */
 fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T);
 /* fd_fdp -- dX_k = -beta b_k X_k dt + sqrt(2 beta lam_k) dW, beta = k0 c exp(ct), k0 = .02,
  * B(1) = (beta0 + beta1)/2. b [modes] is copied, b_k >= 0 (FD_EARG otherwise); NULL: the released
@@ -672,7 +673,7 @@ fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_sched
                    const void *self);
 
 /* fd_terminal -- what starting from N(0, v_T C) instead of the true law costs, for data N(mean,
- * c0), mean NULL: 0. kl is over modes that carry noise. */
+ * c0), mean NULL: 0 [SDE eq. 26]. kl is over modes that carry noise. */
 typedef struct {
     double m; ptrdiff_t k;             /* the largest m_k(tmax), and the k */
     double kl, w2;                     /* KL(p_T | N(0, v_T C)); 2-Wasserstein distance */
@@ -705,7 +706,8 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
  * ones are known of every mode; FD_EARG where given ones do not say that of a mode with noise), and
  * a copy of what fd_blur blurs. FD_EARG for a law of one's own with modal = 2, and as fd_cov_on. */
 fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s);
-/* fd_law -- the coefficients of mode k at time t. k counts where p->modal: zeros for no mode. */
+/* fd_law -- the coefficients of mode k at time t [EDM eqs. 10-12; Thesis eqs. 4.15, 4.16]. k counts
+ * where p->modal: zeros for no mode. */
 fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
 /* fd_times -- the times of a sampler by a rule, t[0] = tmax > .. > t[steps] = tmin:
  *   FD_UNIFORM    equal steps of t
@@ -818,12 +820,12 @@ fd_model    fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw);
  *     fd_perturb(&p, r, first, b, x0, t, xt, eps, a);
  *     fd_target(&p, FD_NOISE, b, x0, eps, t, y, a);        regress the network of (xt, t) on y */
 
-/* fd_perturb -- xt = m x0 + s eps with eps ~ N(0, C) [DDPM alg. 1]: function i uses draw first + i
- * of r. eps may be NULL. All are [b][ch][points]; t [b]. */
+/* fd_perturb -- xt = m x0 + s eps with eps ~ N(0, C) [DDPM alg. 1; Thesis eqs. 4.29, 4.30]: of
+ * function i from draw first + i of r. eps may be NULL. All are [b][ch][points]; t [b]. */
 void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0,
                   const double *t, fd_real *xt, fd_real *eps, fd_arena scratch);
 /* fd_target -- what a network of this kind should say, given the truth: x0, eps, -eps/s,
- * m eps - s x0, or -(m' x0 + s' eps) [SDE eq. 7; Thesis eq. 3.18]. y may be x0 or eps. */
+ * m eps - s x0, or -(m' x0 + s' eps) [SDE eq. 7; Thesis eqs. 3.16-3.18]. y may be x0 or eps. */
 void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                  const double *t, fd_real *y, fd_arena scratch);
 /* fd_time_weight -- the weight at t that makes the squared error of this kind that of another:
@@ -893,8 +895,9 @@ void   fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *
  * with k = m_t/m_s, v(t|s) = v_t - k^2 v_s, all in units of lam. */
 
 enum {
-    FD_EULER_MARUYAMA,      /* reverse SDE [SDE eq. 6]; for fd_driftless [Thesis alg. 3, corrected]
-                               on t = k T/N, k = N..1, with `denoise` */
+    FD_EULER_MARUYAMA,      /* reverse SDE [SDE eq. 6; Survey eqs. 2.4, 2.5]
+                               [Thesis eqs. 3.25-3.28, 3.55, 3.56, corrected]; for fd_driftless
+                               [Thesis alg. 3, corrected] on t = k T/N, k = N..1, with `denoise` */
     FD_PF_EULER,            /* probability-flow ODE [SDE eq. 13; Survey eqs. 2.11-2.13] */
     FD_ETA_EULER,           /* between (eta = 0) the ODE and (eta = 1) the SDE */
     FD_EXPONENTIAL,         /* linear part exact, score frozen [Thesis eq. 2.44] */
@@ -916,7 +919,8 @@ enum {
                                one evaluation a step [DPM-Solver++ alg. 2]; first step: DDIM */
     FD_PF_ADAPTIVE,         /* Dormand-Prince 5(4) within the step, FFM's; needs v(s) > 0, and rtol
                                and atol below */
-    FD_ANNEALED,            /* no predictor: the corrector at all times t[0..steps] [DDO alg. 1] */
+    FD_ANNEALED,            /* no predictor: the corrector at all times t[0..steps] [DDO alg. 1]
+                               [Survey eqs. 3.1-3.3] */
     FD_SCHEMES
 };
 /* fd_scheme_name -- "euler-maruyama", "pf-heun", ...; NULL past the last. */
@@ -947,7 +951,8 @@ typedef struct {
     int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the
                                 codes do: results then depend on the other functions of the batch.
                                 0: of each function */
-    double churn;            /* after predicting, noise on to s + churn h, and back [FDP] */
+    double churn;            /* after predicting, noise on to s + churn h, and back [FDP]: the other
+                                order than in [EDM alg. 2] */
     int quiet;               /* 1: the last noise of all is left out */
     double tdenoise;         /* the time that the last D is told; 0: t_end */
     double rtol, atol;       /* FD_PF_ADAPTIVE; 0: 1e-5 */
@@ -984,9 +989,9 @@ enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR, FD
 
 /* fd_begin -- a run from t[0] as how->start says; function i is of stream (r, first + i). */
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b);
-/* fd_step -- one step [DDPM eq. 1]; 1 while there is more to do. A step that gives NaN or infinity
- * records FD_ENAN and leaves x as it was. The noise of step k is draw `first + i` of fd_stream(r,
- * 's', k + 1), so it does not depend on the batch. */
+/* fd_step -- one step [DDPM eq. 1; Thesis eqs. 3.6-3.9]; 1 while there is more to do. A step that
+ * gives NaN or infinity records FD_ENAN and leaves x as it was. The noise of step k is draw
+ * `first + i` of fd_stream(r, 's', k + 1), so it does not depend on the batch. */
 int     fd_step(fd_run *run, fd_arena scratch);
 /* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C),
  * or NULL. It is what fd_step calls; probe it, couple it, feed it other noise. */
@@ -995,7 +1000,7 @@ void    fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x,
 /* fd_correct -- one step of the corrector at t, with the noise given or NULL. */
 void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi,
                    fd_real *d, fd_arena scratch);
-/* fd_sample -- begin, all steps, result to x [b][ch][points]. */
+/* fd_sample -- begin, all steps, result to x [b][ch][points] [Thesis eq. 3.57, corrected]. */
 void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_exact_law -- the exact law of what a sampler makes, without sampling, where the model is
  * affine in each mode by itself, as fd_oracle_gauss is. mean and var [ch][modes], of the

@@ -90,14 +90,14 @@ static fd_coef proc_law_vp(const fd_process *p, double t, double mu)
 {
     double b0 = p->prm[0], db = p->prm[1] - b0;
     (void)mu;
-    return proc_vp((b0 + .5 * db * t) * t, b0 + db * t);             /* [SDE eqs. 11, 29, 32, 33] */
+    return proc_vp((b0 + .5 * db * t) * t, b0 + db * t);         /* [SDE eqs. 11, 25, 29, 32, 33] */
 }
 
 static fd_coef proc_law_subvp(const fd_process *p, double t, double mu)
 {
     fd_coef c = proc_law_vp(p, t, mu);
     c.dv *= 2 * c.v;
-    c.v *= c.v;                                                      /* [SDE eqs. 12, 27, 28, 34] */
+    c.v *= c.v;                                     /* [SDE eqs. 12, 27, 28, 34; Thesis eq. 3.33] */
     return c;
 }
 
@@ -118,13 +118,13 @@ static fd_coef proc_law_ve(const fd_process *p, double t, double mu)
 {
     double l = 2 * log(p->prm[1] / p->prm[0]), v = p->prm[0] * p->prm[0] * exp(l * t);
     (void)mu;
-    return (fd_coef){ 1, v, 0, l * v };                               /* [SDE eqs. 9, 30, 31] */
+    return (fd_coef){ 1, v, 0, l * v };              /* [SDE eqs. 9, 21, 30, 31; Thesis eq. 3.32] */
 }
 
 static fd_coef proc_law_driftless(const fd_process *p, double t, double mu)
 {
     (void)p, (void)mu;
-    return (fd_coef){ 1, t, 0, 1 };                              /* [Thesis eqs. 4.11-4.14, 4.17] */
+    return (fd_coef){ 1, t, 0, 1 };                         /* [Thesis eqs. 4.6, 4.11-4.14, 4.17] */
 }
 
 static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
@@ -146,7 +146,7 @@ static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
 {
     double slope, l = proc_log_gamma(p, t, &slope);
     (void)mu;
-    return proc_vp(-l, -slope);                                       /* [DDPM eq. 4] */
+    return proc_vp(-l, -slope);                                  /* [DDPM eq. 4; Thesis eq. 3.12] */
 }
 
 static fd_coef proc_law_ladder(const fd_process *p, double t, double mu)
@@ -386,8 +386,8 @@ fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_sched
                          .self = self };
 }
 
-/* A chain by its table log gamma_t = sum_{u <= t} log(1 - beta_u) [DDPM eq. 2; SDE eq. 10]. What is
- * given is gamma, with gamma = 1, or beta. */
+/* A chain by its table log gamma_t = sum_{u <= t} log(1 - beta_u) [DDPM eq. 2; SDE eqs. 10, 22-24].
+ * What is given is gamma, with gamma = 1, or beta. */
 static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise, int T, int gamma,
                              const double *given)
 {
@@ -1806,7 +1806,7 @@ static const char *norm_weight(const norm_tab *n, double t, ptrdiff_t k)
        : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam)
            / weight_d2(c, conv_base(n->kind))
        : norm == FD_NORM_STEP ? .5 * q / lam / weight_d2(c, conv_base(n->kind))
-       : 1;                                                           /* [DDPM eqs. 8, 12] */
+       : 1;                                                               /* [DDPM eqs. 8-10, 12] */
     if (lam == 0 && norm != FD_NORM_H && norm != FD_NORM_SOBOLEV) *w = 0;
     if (conv_power(n->kind) > 0) *w *= pow(lam, 2 * conv_power(n->kind));
     return isfinite(*w) && *w >= 0 ? NULL : "no such weight at this t: m, v or q is 0";
@@ -1974,7 +1974,7 @@ static const char *step_make(const fd_process *p, int scheme, double eta, double
     if (!(T.v > 0)) return "v(t) = 0: no noise to remove";
     switch (scheme) {
     case FD_EULER_MARUYAMA:                      /* [SDE eq. 6; Thesis eqs. 2.28, 3.40, 4.25] */
-    case FD_PF_EULER:                            /* [SDE eq. 13; DDIM eqs. 14, 15] */
+    case FD_PF_EULER:                       /* [SDE eq. 13; DDIM eqs. 14, 15; EDM eq. 1; v eq. 6] */
     case FD_ETA_EULER:                           /* [EDM eq. 6], beta = eta^2 sigma'/sigma */
         if (e2 > 0 && T.m == 0) return "the reverse SDE does not exist where m = 0";
         step_drift(T, e2, &cx, &cD, &q);
