@@ -147,9 +147,9 @@ static const fd_var tape_hidden, tape_wanted;
 #define TAPE_HIDDEN ((fd_var *)&tape_hidden)
 #define TAPE_WANTED ((fd_var *)&tape_wanted)
 
-/* Record that shapes do not fit, with up to four numbers, and return NULL. */
+/* NULL, behind a failure that was recorded (its negation is 0); TAPE_FAIL: shapes do not fit */
 #define TAPE_FAIL(t, where, ...) tape_null(FD_FAIL((t)->mem->st, FD_ESHAPE, where, __VA_ARGS__))
-static fd_var *tape_null(int code)
+static void *tape_null(int code)
 {
     (void)code;
     return NULL;
@@ -232,10 +232,17 @@ static fd_var *tape_push(fd_tape *t, const struct fd_op *op, int nd, const int n
     return tape_make(t, op, nd, n, nsrc, src, NULL);
 }
 
-static fd_var *tape_zeros(fd_tape *t, int nd, const int n[])
+/* of the shape of x, for a gradient */
+static fd_var *tape_like(fd_tape *t, const fd_var *x)
 {
-    fd_var *v = tape_push(t, NULL, nd, n, 0, NULL);
-    if (v) memset(v->x, 0, (size_t)fd_count(v) * sizeof *v->x);
+    return tape_push(t, NULL, x->nd, x->n, 0, NULL);
+}
+
+/* c in every entry */
+static fd_var *tape_filled(fd_tape *t, const fd_var *x, fd_real c)
+{
+    fd_var *v = tape_like(t, x);
+    for (ptrdiff_t i = 0; v && i < fd_count(v); i++) v->x[i] = c;
     return v;
 }
 
@@ -386,13 +393,6 @@ static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
     }
 }
 
-static fd_var *tape_ones(fd_tape *t, const fd_var *y)
-{
-    fd_var *v = tape_push(t, NULL, y->nd, y->n, 0, NULL);
-    for (ptrdiff_t i = 0; v && i < fd_count(v); i++) v->x[i] = 1;
-    return v;
-}
-
 void fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd_var *dx[])
 {
     fd_status *st = t->mem->st;
@@ -413,9 +413,9 @@ void fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd
         for (int i = 0; i < count; i++) x[i]->d = TAPE_WANTED;
         tape_select(t);
         t->mode = mode == FD_GRAD2 ? FD_GRAD2 : FD_EVAL;
-        tape_walk(t, y, dy ? dy : tape_ones(t, y));
+        tape_walk(t, y, dy ? dy : tape_filled(t, y, 1));
         for (int i = 0; i < count; i++)
-            dx[i] = x[i]->d ? x[i]->d : tape_zeros(t, x[i]->nd, x[i]->n);
+            dx[i] = x[i]->d ? x[i]->d : tape_filled(t, x[i], 0);
         tape_restore(end);
         t->mode = mode;
     }
@@ -437,7 +437,7 @@ void fd_backward(fd_tape *t, fd_var *loss)
     tape_select(t);
     t->mode = FD_EVAL;                                 /* nothing of this is differentiated again */
     t->rooms = fd_new(t->mem, struct tape_rooms, 1);
-    tape_walk(t, loss, tape_ones(t, loss));
+    tape_walk(t, loss, tape_filled(t, loss, 1));
     for (fd_var *v = end; v && !st->code; v = v->prev)
         if (v->g && v->d) tape_increase(fd_count(v), v->d->x, v->g);
     tape_restore(end);
@@ -573,7 +573,7 @@ static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
         return op_gate_slope(t, x, fd_mul(t, x, fd_affine(t, z, MAP_C3, MAP_C1)),
                              fd_affine(t, z, 3 * MAP_C3, MAP_C1));
     case FD_RELU:    return op_map(t, x, MAP_STEP);
-    case FD_IDENTITY: return tape_ones(t, x);
+    case FD_IDENTITY: return tape_filled(t, x, 1);
     case MAP_CDF:    return op_map(t, x, MAP_PDF);
     case MAP_PDF:    return fd_affine(t, fd_mul(t, x, y), -1, 0);
     default:         return NULL;
@@ -588,7 +588,7 @@ static void op_map_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         fd_var *slope = op_map_slope(t, x, y, f);
         if (slope) dx[0] = fd_mul(t, dy, slope);
     } else {
-        dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
+        dx[0] = tape_like(t, x);
         if (dx[0]) map_run(f, fd_count(x), x->x, y->x, dy->x, dx[0]->x);
     }
 }
@@ -606,10 +606,8 @@ static fd_var *op_map(fd_tape *t, fd_var *x, int f)
 
 fd_var *fd_map(fd_tape *t, fd_var *x, int f)
 {
-    if (f < FD_EXP || f >= FD_MAPS) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_map", "no such map", f);
-        return NULL;
-    }
+    if (f < FD_EXP || f >= FD_MAPS)
+        return tape_null(FD_FAIL(t->mem->st, FD_EARG, "fd_map", "no such map", f));
     return op_map(t, x, f);
 }
 
@@ -630,16 +628,13 @@ static void op_spread_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 /* 1 where the shape a[na] stretches to b[nb]; 0 and an error where it does not */
 static int op_stretches(fd_tape *t, const char *where, int na, const int a[], int nb, const int b[])
 {
-    if (na > nb) {
-        TAPE_FAIL(t, where, "number of axes", nb, na);
-        return 0;
-    }
+    if (na > nb)
+        return !FD_FAIL(t->mem->st, FD_ESHAPE, where, "number of axes", nb, na);
     for (int i = 1; i <= na; i++)
-        if (a[na - i] != 1 && a[na - i] != b[nb - i]) {
-            TAPE_FAIL(t, where, "axis does not stretch: axis from the end, lengths", i,
-                      a[na - i], b[nb - i]);
-            return 0;
-        }
+        if (a[na - i] != 1 && a[na - i] != b[nb - i])
+            return !FD_FAIL(t->mem->st, FD_ESHAPE, where,
+                            "axis does not stretch: axis from the end, lengths", i, a[na - i],
+                            b[nb - i]);
     return 1;
 }
 
@@ -723,10 +718,9 @@ fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[])
     if (!x) return NULL;
     for (int i = 0; i < x->nd; i++) {
         int k = order[i];
-        if (k < 0 || k >= x->nd || seen & 1 << k) {
-            FD_FAIL(t->mem->st, FD_EARG, op.name, "not an order of axes: place, axis", i, k);
-            return NULL;
-        }
+        if (k < 0 || k >= x->nd || seen & 1 << k)
+            return tape_null(FD_FAIL(t->mem->st, FD_EARG, op.name,
+                                     "not an order of axes: place, axis", i, k));
         seen |= 1 << k;
         n[i] = x->n[k];
     }
@@ -1016,16 +1010,13 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
     memset(s, 0, sizeof *s);
     if (ok) ok = axes >= 1 && axes <= 3 && x->n[axes + 1] == w->n[axes];
     for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
-    if (!ok) {
-        FD_FAIL(st, FD_ESHAPE, "fd_spectral",
-                "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", x->nd, w->nd);
-        return 0;
-    }
-    if (lo[axes - 1]) {
-        FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at",
-                lo[axes - 1]);
-        return 0;
-    }
+    if (!ok)
+        return !FD_FAIL(st, FD_ESHAPE, "fd_spectral",
+                        "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", x->nd,
+                        w->nd);
+    if (lo[axes - 1])
+        return !FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at",
+                        lo[axes - 1]);
     s->nd = axes;
     s->b = x->n[0];
     s->ci = w->n[axes];
@@ -1038,11 +1029,9 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
         s->hi[i] = hi[i];
         s->points *= n;
         s->modes *= w->n[i];
-        if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2)) {
-            FD_FAIL(st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi",
-                    n, lo[i], hi[i]);
-            return 0;
-        }
+        if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2))
+            return !FD_FAIL(st, FD_ESHAPE, "fd_spectral",
+                            "too few points for the modes: points, lo, hi", n, lo[i], hi[i]);
     }
     return 1;
 }
@@ -1075,49 +1064,36 @@ static fd_var *layer_composed(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_va
 
 /* ---- Covariance operators and the loss on the tape ------------------------------------------- */
 
-/* y = C^p x */
-static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
-
 /* C^p is self-adjoint in L2 of the space. As a matrix on the values it has the transpose W C^p
  * W^-1, where W are the weights of the points; on a grid this is C^p itself. */
 static void cov_apply_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_cov *c = y->aux;
-    const fd_real *weight = c->s.weight;
-    if (!weight) {
-        dx[0] = cov_apply(t, c, y->c[0], dy);
-        return;
-    }
-    int n[1] = { (int)c->s.points };
-    fd_var *w = fd_input(t, 1, n, weight);
-    dx[0] = fd_mul(t, cov_apply(t, c, y->c[0], fd_mul(t, dy, fd_map(t, w, FD_RECIP))), w);
-}
-
-static const struct fd_op cov_apply_op = { "fd_cov_apply", cov_apply_vjp, 0 };
-
-static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
-{
-    fd_var *y = x ? tape_push(t, &cov_apply_op, x->nd, x->n, 1, &x) : NULL;
-    if (!y) return NULL;
-    y->c[0] = p;
-    y->aux = (void *)(uintptr_t)c;                    /* read only */
-    fd_cov_pow(c, p, x->n[0], x->x, y->x, *t->mem);
-    return t->mem->st->code ? NULL : y;
+    const int n[1] = { (int)c->s.points };
+    fd_var *w = c->s.weight ? fd_input(t, 1, n, c->s.weight) : NULL;
+    if (w) dy = fd_mul(t, dy, fd_map(t, w, FD_RECIP));
+    dx[0] = fd_cov_apply(t, c, y->c[0], dy);
+    if (w) dx[0] = fd_mul(t, dx[0], w);
 }
 
 /* 1 where x is [b][ch][points] on the space; 0 and an error where it is not */
 static int cov_fits(fd_tape *t, const char *where, const fd_space *s, const fd_var *x)
 {
     if (x->nd == 3 && x->n[1] == s->ch && x->n[2] == s->points) return 1;
-    FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, points",
-            x->nd, s->ch, (long long)s->points);
-    return 0;
+    return !FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, "
+                    "points", x->nd, s->ch, (long long)s->points);
 }
 
 fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
 {
-    if (!c || !x || t->mem->st->code || !cov_fits(t, "fd_cov_apply", &c->s, x)) return NULL;
-    return cov_apply(t, c, p, x);
+    static const struct fd_op op = { "fd_cov_apply", cov_apply_vjp, 0 };
+    if (!c || !x || t->mem->st->code || !cov_fits(t, op.name, &c->s, x)) return NULL;
+    fd_var *y = tape_push(t, &op, x->nd, x->n, 1, &x);
+    if (!y) return NULL;
+    y->c[0] = p;
+    y->aux = (void *)(uintptr_t)c;                    /* read only */
+    fd_cov_pow(c, p, x->n[0], x->x, y->x, *t->mem);
+    return t->mem->st->code ? NULL : y;
 }
 
 fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w)
@@ -1196,8 +1172,7 @@ static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         dx[0] = fd_mul(t, r, fd_sub(t, fd_sub(t, g, m), fd_mul(t, z, k)));
         return;
     }
-    dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
-    for (int i = 1; i < 3; i++) dx[i] = tape_push(t, NULL, 1, &c, 0, NULL);
+    for (int i = 0; i < 3; i++) dx[i] = tape_like(t, y->src[i]);
     if (t->mem->st->code) return;
     norm_back(fd_count(x) / c, c, eps, x->x, gain->x, dy->x, dx[0]->x, dx[1]->x, dx[2]->x, *t->mem);
 }
@@ -1306,11 +1281,9 @@ fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads
         fd_real *more = fd_raw(t->mem, fd_real, (ptrdiff_t)b * n[i] * heads);
         for (ptrdiff_t j = 0; j < (ptrdiff_t)b * n[i] * heads && more; j++) {
             double p = i ? (double)weight[j / heads % n[i]] * n[i] / sum : 1;   /* of keys */
-            if (i && !(p > 0)) {
-                FD_FAIL(t->mem->st, FD_EDATA, where, "weights must be positive: point",
-                        j / heads % n[i]);
-                return NULL;
-            }
+            if (i && !(p > 0))
+                return tape_null(FD_FAIL(t->mem->st, FD_EDATA, where,
+                                         "weights must be positive: point", j / heads % n[i]));
             more[j] = (fd_real)(i ? sqrt(w + 1.) * log(p) : 1);
         }
         fd_var *scaled = i ? k : fd_affine(t, q, sqrt((w + 1.) / w), 0);
@@ -1775,12 +1748,12 @@ void fd_scope(fd_pass *p, const char *group, int i)
 /* the scope, the name and, behind a dot where both are there, its end */
 static int net_name(fd_pass *p, const char *name, const char *end, char full[48])
 {
-    size_t n = strlen(p->scope), m = strlen(name), k = strlen(end);
-    if (n + m + k > 46) {
-        fd_fail_name(p->t->mem->st, FD_EARG, "fd_weight",
-                     "with its scope this name is longer than 46 letters", name);
-        return 0;
-    }
+    size_t n = strlen(p->scope), m = name ? strlen(name) : 0, k = strlen(end);
+    if (!name)
+        return !FD_FAIL(p->t->mem->st, FD_EARG, "fd_weight", "a weight must have a name, not NULL");
+    if (n + m + k > 46)
+        return !fd_fail_name(p->t->mem->st, FD_EARG, "fd_weight",
+                             "with its scope this name is longer than 46 letters", name);
     memcpy(full, p->scope, n);
     memcpy(full + n, name, m);
     n += m;
@@ -1830,6 +1803,12 @@ static void net_declare(fd_pass *p, const char *name, int nd, const int n[], fd_
         net_draw(part, first, fd_stream(p->rng, 'w', (uint32_t)i), net->w + part->at);
         return;
     }
+    if (first.law < FD_INIT_CONSTANT || first.law > FD_INIT_IDENTITY
+        || !(fabs(first.a) < INFINITY && fabs(first.b) < INFINITY)) {
+        fd_fail_name(st, FD_EARG, "fd_weight", "first values are of an fd_init_ law whose numbers "
+                     "are finite", name);
+        return;
+    }
     for (int j = 0; j < nd; j++) {
         size *= n[j];
         large |= n[j] == INT_MAX;                     /* of net_times */
@@ -1860,10 +1839,8 @@ static fd_var *net_weight(fd_pass *p, const char *name, const char *end, int nd,
     fd_status *st = p->t->mem->st;
     char full[48];
     if (st->code || !net_name(p, name, end, full)) return NULL;
-    if (nd < 1 || nd > FD_MAXD) {
-        fd_fail_name(st, FD_ESHAPE, "fd_weight", "wants 1 to 6 axes", full);
-        return NULL;
-    }
+    if (nd < 1 || nd > FD_MAXD)
+        return tape_null(fd_fail_name(st, FD_ESHAPE, "fd_weight", "wants 1 to 6 axes", full));
     if (p->plan) {
         net_declare(p, full, nd, n, first);
         return NULL;
@@ -1871,12 +1848,9 @@ static fd_var *net_weight(fd_pass *p, const char *name, const char *end, int nd,
     for (int i = 0; i < net->parts; i++) {            /* most often it is the next one */
         const fd_part *q = &net->part[(p->next + i) % net->parts];
         if (strcmp(q->name, full)) continue;
-        if (q->nd != nd || memcmp(q->n, n, (size_t)nd * sizeof *n)) {
-            fd_fail_name(st, FD_ESHAPE, "fd_weight",
-                         "planned with another shape, which may depend on no function and no grid",
-                         full);
-            return NULL;
-        }
+        if (q->nd != nd || memcmp(q->n, n, (size_t)nd * sizeof *n))
+            return tape_null(fd_fail_name(st, FD_ESHAPE, "fd_weight", "planned with another shape, "
+                                          "which may depend on no function and no grid", full));
         p->next = (p->next + i + 1) % net->parts;
         return p->frozen ? fd_input(p->t, nd, q->n, net->w + q->at)
                          : fd_param(p->t, nd, q->n, net->w + q->at, net->g + q->at);
@@ -1918,14 +1892,11 @@ static fd_var *net_dense(fd_pass *p, const char *name, fd_var *x, int in, int ou
     return fuse_dense(p->t, x, w, net_weight(p, name, "b", 1, &out, bias), add);
 }
 
-static fd_var *net_dense_fan(fd_pass *p, const char *name, fd_var *x, int in, int out)
+/* the same with one of the usual laws: glorot, or PyTorch's for matrix and bias */
+static fd_var *net_linear(fd_pass *p, const char *name, fd_var *x, int in, int out, int glorot)
 {
-    return net_dense(p, name, x, in, out, net_fan(in), net_fan(in), NULL);
-}
-
-static fd_var *net_dense_glorot(fd_pass *p, const char *name, fd_var *x, int in, int out)
-{
-    return net_dense(p, name, x, in, out, net_glorot(in, out), fd_init_constant(0), NULL);
+    const fd_init bias = glorot ? fd_init_constant(0) : net_fan(in);
+    return net_dense(p, name, x, in, out, glorot ? net_glorot(in, out) : bias, bias, NULL);
 }
 
 /* Dense layers in -> hidden -> out of rows x with f between, -1: none; where hidden is not above 0
@@ -1934,12 +1905,10 @@ static fd_var *net_mlp(fd_pass *p, const char *const name[2], fd_var *x, int in,
                        int out, int f, int glorot)
 {
     fd_tape *t = p->t;
-    fd_var *(*dense)(fd_pass *, const char *, fd_var *, int, int)
-        = glorot ? net_dense_glorot : net_dense_fan;
-    if (hidden <= 0) return dense(p, name[0], x, in, out);
+    if (hidden <= 0) return net_linear(p, name[0], x, in, out, glorot);
     if (t->mode == FD_GRAD2 || f < 0) {
-        x = net_act(t, dense(p, name[0], x, in, hidden), f);
-        return dense(p, name[1], x, hidden, out);
+        x = net_act(t, net_linear(p, name[0], x, in, hidden, glorot), f);
+        return net_linear(p, name[1], x, hidden, out, glorot);
     }
     const fd_init zero = fd_init_constant(0);
     fd_init one = glorot ? net_glorot(in, hidden) : net_fan(in);
@@ -1971,12 +1940,10 @@ static fd_var *net_label(fd_pass *p, int labels, int width)
     int *row = p->plan ? NULL : fd_raw(t->mem, int, b);
     for (int i = 0; i < b && row; i++) {
         int of = p->label ? p->label[i] : -1;
-        if (of < -1 || of >= labels) {
-            FD_FAIL(t->mem->st, FD_EARG, "fd_forward_label",
-                    "wants labels from -1, none, to labels - 1: function, label, labels", i, of,
-                    labels);
-            return NULL;
-        }
+        if (of < -1 || of >= labels)
+            return tape_null(FD_FAIL(t->mem->st, FD_EARG, "fd_forward_label", "wants labels from "
+                                     "-1, none, to labels - 1: function, label, labels", i, of,
+                                     labels));
         row[i] = of < 0 ? labels : of;
     }
     if (!row || !table) return NULL;
@@ -2012,17 +1979,21 @@ static fd_var *net_time(fd_pass *p, const fd_arch *a)
     return a->labels ? fd_add(p->t, e, net_label(p, a->labels, a->embed)) : e;
 }
 
+/* e [b][embed] through two dense layers, SiLU between them */
+static fd_var *net_time_mlp(fd_pass *p, fd_var *e, int embed, int hidden, int out, int glorot)
+{
+    e = fd_map(p->t, net_linear(p, "time0", e, embed, hidden, glorot), FD_SILU);
+    return net_linear(p, "time1", e, hidden, out, glorot);
+}
+
 /* gamma and beta of all layers, [b][out], from two dense layers on the embedding; NULL where time
  * does not come so. The SiLUs stay in a linear network: they act on time alone. */
 static fd_var *net_film(fd_pass *p, const fd_arch *a, int hidden, int out, int glorot)
 {
-    fd_var *(*dense)(fd_pass *, const char *, fd_var *, int, int)
-        = glorot ? net_dense_glorot : net_dense_fan;
     if (a->time != FD_TIME_FILM) return NULL;
     const fd_init zero = fd_init_constant(0);
-    fd_var *x = fd_map(p->t, dense(p, "time0", net_time(p, a), a->embed, hidden), FD_SILU);
-    x = fd_map(p->t, dense(p, "time1", x, hidden, hidden), FD_SILU);
-    return net_dense(p, "film", x, hidden, out, zero, zero, NULL);
+    fd_var *e = net_time_mlp(p, net_time(p, a), a->embed, hidden, hidden, glorot);
+    return net_dense(p, "film", fd_map(p->t, e, FD_SILU), hidden, out, zero, zero, NULL);
 }
 
 /* u with the scale and shift of its c channels at `at` in film, where there is one */
@@ -2410,12 +2381,6 @@ static fd_var *fno_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
     return net_crop(p, a, h);
 }
 
-static fd_var *fno_forward(fd_pass *p, fd_var *x, const void *self)
-{
-    const fd_arch *a = self;
-    return net_project(p, a, fno_trunk(p, a, x), a->width);
-}
-
 /* --- HDM [HDM code, models/fno.py]: Fourier layers that leave channels apart ---
  *
  *     h = lift(x) + e(t),  h <- norm(f(h)),  h <- S h + b + gate h,  h <- f(mlp(f(h))) + gate h,
@@ -2437,8 +2402,7 @@ static fd_var *hdm_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
     n[a->nd + 1] = 2;
     fd_var *h = net_lift(p, a, x);
     if (a->time == FD_TIME_TOKEN) {
-        fd_var *e = fd_map(t, net_dense_fan(p, "time0", net_time(p, a), a->embed, w), FD_SILU);
-        e = net_dense_fan(p, "time1", e, w, w);
+        fd_var *e = net_time_mlp(p, net_time(p, a), a->embed, w, w, 0);
         h = fd_add(t, h, fd_reshape(t, e, a->nd + 2, shape));
     }
     h = net_pad(p, a, h);
@@ -2459,10 +2423,16 @@ static fd_var *hdm_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
     return net_crop(p, a, h);
 }
 
-static fd_var *hdm_forward(fd_pass *p, fd_var *x, const void *self)
+/* either of them up to its projection; the whole page */
+static fd_var *fourier_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
+{
+    return (a->kind == FD_FNO_SEPARABLE ? hdm_trunk : fno_trunk)(p, a, x);
+}
+
+static fd_var *fourier_forward(fd_pass *p, fd_var *x, const void *self)
 {
     const fd_arch *a = self;
-    return net_project(p, a, hdm_trunk(p, a, x), a->width);
+    return net_project(p, a, fourier_trunk(p, a, x), a->width);
 }
 
 /* --- U-shaped operators: FD_UNO [DDO code, src/models.py] and the U-Net of [DDO-SDF] ---
@@ -2609,7 +2579,7 @@ static fd_var *u_forward(fd_pass *p, fd_var *x, const void *self)
 
 struct vit_shape { int width, heads, mlp, act, bias; double eps; };
 
-static struct vit_shape net_block(const fd_arch *a)
+static struct vit_shape vit_block(const fd_arch *a)
 {
     const fd_arch_vit *v = &a->vit;
     return (struct vit_shape){ a->width, v->heads, v->mlp, net_map(a), v->qkv_bias, a->eps };
@@ -2724,11 +2694,10 @@ static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_va
     n[a->nd + 1] = in;
     for (int i = 0; i < a->nd; i++) size = net_times(size, a->vit.patch[i]);
     fd_var *h = fd_patches(t, fd_reshape(t, net_input(p, a, &c, s, x), a->nd + 2, n), a->vit.patch);
-    h = fd_reshape(t, net_dense_glorot(p, "patch_embed", fuse_flat(t, h), size, w), 3, all);
+    h = fd_reshape(t, net_linear(p, "patch_embed", fuse_flat(t, h), size, w, 1), 3, all);
     if (a->time == FD_TIME_TOKEN) {
         clock = net_clock(p, a->embed, a->tscale, a->clock);
-        clock = fd_map(t, net_dense_glorot(p, "time0", clock, a->embed, 4 * w), FD_SILU);
-        clock = fd_reshape(t, net_dense_glorot(p, "time1", clock, 4 * w, w), 3, one);
+        clock = fd_reshape(t, net_time_mlp(p, clock, a->embed, 4 * w, w, 1), 3, one);
     }
     if (a->labels) label = fd_reshape(t, net_label(p, a->labels, w), 3, one);
     if (a->vit.pos != FD_POS_NONE) h = fd_add(t, h, vit_position(p, a, T));
@@ -2741,7 +2710,7 @@ static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_va
 static fd_var *vit_trunk(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x, int T[3])
 {
     fd_tape *t = p->t;
-    const struct vit_shape k = net_block(a);
+    const struct vit_shape k = vit_block(a);
     const int w = a->width, L = a->layers, half = a->kind == FD_UVIT ? L / 2 : 0;
     const int first = (a->time == FD_TIME_TOKEN) + (a->labels > 0);
     for (int i = 0; i < 3; i++) T[i] = i < a->nd ? s->n[i] / a->vit.patch[i] : 1;
@@ -3058,7 +3027,7 @@ static fd_var *points_forward(fd_pass *p, fd_var *x, const void *self)
 {
     const fd_arch *a = self;
     fd_tape *t = p->t;
-    const struct vit_shape k = net_block(a);
+    const struct vit_shape k = vit_block(a);
     struct net_place c = { a->coords, a->edges == FD_EDGES_PLAIN, { 0 }, 1 };
     memcpy(c.pairs, a->points.waves, sizeof c.pairs);
     const int w = a->width, in = net_inputs(a, &c), clock = net_clocked(a);
@@ -3268,7 +3237,7 @@ static fd_var *field_encode(fd_pass *p, const fd_arch *a, fd_var *x)
         for (int i = 0; i < a->nd; i++) grid.points *= grid.n[i] = a->grid[i];
         h = vit_trunk(p, a, &grid, net_regrid(t, p->s, x, a->grid), T);
     } else {
-        h = (a->kind == FD_FNO_SEPARABLE ? hdm_trunk : fno_trunk)(p, a, x);
+        h = fourier_trunk(p, a, x);
     }
     fd_scope(p, NULL, 0);
     for (int i = 0; i < a->nd; i++) {
@@ -3279,7 +3248,7 @@ static fd_var *field_encode(fd_pass *p, const fd_arch *a, fd_var *x)
     n[a->nd + 1] = w;
     h = fd_regrid(t, fd_reshape(t, h, a->nd + 2, n), a->nd, bc, pool);
     h = fd_reshape(t, h, 2, (int[]){ b, in });
-    return (vit ? net_dense_glorot : net_dense_fan)(p, "mods", h, in, out);
+    return net_linear(p, "mods", h, in, out, vit);
 }
 
 static fd_var *field_forward(fd_pass *p, fd_var *x, const void *self)
@@ -3297,26 +3266,24 @@ static fd_var *field_forward(fd_pass *p, fd_var *x, const void *self)
 static int net_ends(fd_pass *p, const char *where, const fd_var *x, int c)
 {
     if (!x || (x->nd > 0 && x->n[x->nd - 1] == c)) return 1;
-    TAPE_FAIL(p->t, where, "the last axis is not what was said: its length, said", row_last(x), c);
-    return 0;
+    return !FD_FAIL(p->t->mem->st, FD_ESHAPE, where, "the last axis is not what was said: its "
+                    "length, said", row_last(x), c);
 }
 
 fd_var *fd_dense_layer(fd_pass *p, const char *name, fd_var *x, int in, int out)
 {
     if (!net_ends(p, "fd_dense_layer", x, in)) return NULL;
-    return net_like(p->t, net_dense_fan(p, name, fuse_flat(p->t, x), in, out), x);
+    return net_like(p->t, net_linear(p, name, fuse_flat(p->t, x), in, out, 0), x);
 }
 
 fd_var *fd_mlp(fd_pass *p, const char *name, fd_var *x, int in, int hidden, int out, int act)
 {
     char one[48] = "", two[48] = "";
-    const size_t n = strlen(name);
+    const size_t n = name ? strlen(name) : 0;
     if (!net_ends(p, "fd_mlp", x, in)) return NULL;
-    if (n > 40 || act < FD_EXP || act >= FD_MAPS) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_mlp", "no such map, or a name of more than 40 letters: "
-                "map, letters", act, (long long)n);
-        return NULL;
-    }
+    if (!name || n > 40 || act < FD_EXP || act >= FD_MAPS)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_mlp", "no such map, or a name that "
+                                 "is NULL or above 40 letters: map, letters", act, (long long)n));
     memcpy(one, name, n);
     memcpy(two, name, n);
     memcpy(one + n, ".fc1", 5);
@@ -3348,15 +3315,14 @@ fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int o
     return net_layer(p, &c, h, NULL, 0, act == FD_IDENTITY ? -1 : act);
 }
 
-/* the block of a transformer: to themselves, or apart */
-static fd_var *net_attention_rows(fd_pass *p, fd_var *h, int apart, fd_var *from, int width,
-                                  int heads, int mlp)
+/* the block of a transformer, by either of its names: tokens attend to each other, or to `from` */
+static fd_var *net_block(fd_pass *p, const char *where, fd_var *h, int apart, fd_var *from,
+                         int width, int heads, int mlp)
 {
     const struct vit_shape k = { width, heads, mlp, FD_GELU, 0, 1e-6 };
     if (heads < 1 || width % heads)
-        return TAPE_FAIL(p->t, "fd_attention_block", "heads do not divide the width", heads, width);
-    if (!net_ends(p, "fd_attention_block", h, width)
-        || !net_ends(p, "fd_attention_block", from, width)) return NULL;
+        return TAPE_FAIL(p->t, where, "heads do not divide the width", heads, width);
+    if (!net_ends(p, where, h, width) || !net_ends(p, where, from, width)) return NULL;
     fd_var *y = fuse_flat(p->t, h);
     y = net_attention(p, &k, y, apart, fuse_flat(p->t, from), NULL, NULL, 0);
     return net_like(p->t, y, h);
@@ -3364,31 +3330,27 @@ static fd_var *net_attention_rows(fd_pass *p, fd_var *h, int apart, fd_var *from
 
 fd_var *fd_attention_block(fd_pass *p, fd_var *h, int width, int heads, int mlp)
 {
-    return net_attention_rows(p, h, 0, NULL, width, heads, mlp);
+    return net_block(p, "fd_attention_block", h, 0, NULL, width, heads, mlp);
 }
 
 fd_var *fd_cross_block(fd_pass *p, fd_var *h, fd_var *from, int width, int heads, int mlp)
 {
-    return net_attention_rows(p, h, 1, from, width, heads, mlp);
+    return net_block(p, "fd_cross_block", h, 1, from, width, heads, mlp);
 }
 
 fd_var *fd_time_embedding(fd_pass *p, int width, double scale)
 {
-    if (!p->time || width < 2 || width % 2) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_time_embedding", "wants times, one for each function, "
-                "and an even width: width", width);
-        return NULL;
-    }
+    if (!p->time || width < 2 || width % 2)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_time_embedding", "wants times, one "
+                                 "for each function, and an even width: width", width));
     return net_clock(p, width, scale, 0);
 }
 
 fd_var *fd_label_embedding(fd_pass *p, int labels, int width)
 {
-    if (labels < 1 || labels > 65535) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_label_embedding", "labels must be 1..65535, are",
-                labels);
-        return NULL;
-    }
+    if (labels < 1 || labels > 65535)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_label_embedding",
+                                 "labels must be 1..65535, are", labels));
     if (p->plan) p->plan->arch.labels = labels;
     return net_label(p, labels, width);
 }
@@ -3404,10 +3366,9 @@ fd_var *fd_film_layer(fd_pass *p, const char *name, fd_var *h, int c, fd_var *e,
 fd_var *fd_coordinates(fd_pass *p, const fd_space *s, int pairs)
 {
     const struct net_place c = { FD_COORD_OPEN, pairs <= 0, { pairs, pairs, pairs }, 0 };
-    if (pairs < 0 || pairs > 16) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_coordinates", "pairs must be 0..16, are", pairs);
-        return NULL;
-    }
+    if (pairs < 0 || pairs > 16)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_coordinates",
+                                 "pairs must be 0..16, are", pairs));
     return net_places(p, &c, s, 0, 1);
 }
 
@@ -3445,8 +3406,6 @@ static void fno_defaults(fd_arch *a)
 {
     const int first = a->kind == FD_FNO_ORIGINAL;
     fd_arch_fno *f = &a->fno;
-    net_or(&a->width, 32);
-    net_or(&a->layers, 4);
     fno_modes(a, first);
     if (first) f->lift = -1;
     net_or(&f->lift, 256);
@@ -3454,17 +3413,13 @@ static void fno_defaults(fd_arch *a)
     net_or(&f->acts, a->layers > 1 ? a->layers - 1 : -1);
     if (f->mix) net_or(&f->mix_acts, f->acts);
     if (a->eps == 0 && f->norms) a->eps = 1e-5;
-    net_or(&a->embed, net_wide(a->width, 4));
 }
 
 static void hdm_defaults(fd_arch *a)
 {
-    net_or(&a->width, 32);
-    net_or(&a->layers, 4);
     fno_modes(a, 1);
     net_or(&a->fno.lift, -1);
     net_or(&a->fno.proj, 256);
-    net_or(&a->embed, a->width + a->width % 2);
     net_or(&a->fno.groups, 4);
     net_or(&a->fno.mlp, net_wide(a->width, 4));
 }
@@ -3473,8 +3428,6 @@ static void u_defaults(fd_arch *a)
 {
     const int uno = a->kind == FD_UNO;
     fd_arch_u *u = &a->u;
-    net_or(&a->width, 16);
-    net_or(&a->layers, uno ? 1 : a->nd == 3 ? 2 : 4);
     fno_modes(a, 0);
     net_or(&a->fno.lift, -1);
     net_or(&a->fno.proj, -1);
@@ -3484,7 +3437,6 @@ static void u_defaults(fd_arch *a)
         if (u->scale[i] == 0)
             u->scale[i] = !uno ? ldexp(1, -i) : i < 4 ? 1 - .25 * i : ldexp(1, 1 - i);
     }
-    net_or(&a->embed, uno ? net_wide(a->width, 4) : a->width + a->width % 2);
     if (uno) return;
     int groups = 32;
     while (groups > 1 && a->width % groups) groups /= 2;
@@ -3502,9 +3454,6 @@ static void block_defaults(fd_arch *a)
 
 static void vit_defaults(fd_arch *a)
 {
-    net_or(&a->width, 64);
-    net_or(&a->layers, a->kind == FD_UVIT ? 5 : 4);
-    net_or(&a->embed, a->width + a->width % 2);
     for (int i = 0; i < a->nd; i++)
         net_or(&a->vit.patch[i], !a->grid[i] || a->grid[i] % 2 ? 1 : a->grid[i] % 4 ? 2 : 4);
     block_defaults(a);
@@ -3512,9 +3461,6 @@ static void vit_defaults(fd_arch *a)
 
 static void coord_defaults(fd_arch *a)
 {
-    net_or(&a->width, 64);
-    net_or(&a->layers, 4);
-    net_or(&a->embed, net_wide(a->width, 4));
     net_or(&a->coords, FD_COORD_OPEN);
     if (a->inr.omega == 0) a->inr.omega = 30;
     if (a->inr.inner && a->inr.rate == 0) a->inr.rate = .01;
@@ -3522,11 +3468,8 @@ static void coord_defaults(fd_arch *a)
 
 static void points_defaults(fd_arch *a)
 {
-    net_or(&a->width, 64);
-    net_or(&a->layers, 4);
     for (int i = 0; i < a->nd; i++) net_or(&a->points.waves[i], 6);
     net_or(&a->points.lift, net_wide(a->width, 2));
-    net_or(&a->embed, net_wide(a->width, 4));
     net_or(&a->coords, FD_COORD_OPEN);
     block_defaults(a);
 }
@@ -3602,37 +3545,43 @@ static const char *points_check(const fd_arch *a, int *v)
 /* what a kind may have; NET_CLOUDS: it reads functions on points that have coordinates */
 enum { NET_ADAPTS = 1, NET_CLOUDS = 2, NET_LABELS = 4 };
 
-/* A kind: its name, what is said of numbers that it does not read, what it may have, how time comes
- * in other than as a channel, its defaults and checks beside those of all, its page. In the order
- * of FD_FNO_ORIGINAL.. */
+/* A kind: its name, what is said of numbers that it does not read, the defaults of width, layers
+ * and embed (4: 4 width, 1: width or one more), what it may have, how time comes in other than as a
+ * channel, its other defaults and checks, its page. In the order of FD_FNO_ORIGINAL.. */
 static const struct net_kind {
     const char *name, *unused;
-    int has, time;
+    int width, layers, embed, has, time;
     void (*defaults)(fd_arch *a);
     const char *(*check)(const fd_arch *a, int *v);
     fd_network *page;
 } net_kinds[] = {
 #define KIND(name) #name, #name " does not use"
-    { KIND(FD_FNO_ORIGINAL), 0, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
-    { KIND(FD_FNO_BLOCK), 0, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
-    { KIND(FD_VIT), NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
-    { KIND(FD_UVIT), NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
-    { KIND(FD_SIREN), NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check,
+    { KIND(FD_FNO_ORIGINAL), 32, 4, 4, 0, FD_TIME_FILM, fno_defaults, fno_check, fourier_forward },
+    { KIND(FD_FNO_BLOCK), 32, 4, 4, 0, FD_TIME_FILM, fno_defaults, fno_check, fourier_forward },
+    { KIND(FD_VIT), 64, 4, 1, NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
+    { KIND(FD_UVIT), 64, 5, 1, NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
+    { KIND(FD_SIREN), 64, 4, 4, NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check,
       coord_page },
-    { KIND(FD_GABOR), NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check,
+    { KIND(FD_GABOR), 64, 4, 4, NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check,
       coord_page },
-    { KIND(FD_UNO), 0, FD_TIME_FILM, u_defaults, u_check, u_forward },
-    { KIND(FD_FNO_UNET), 0, FD_TIME_FILM, u_defaults, u_check, u_forward },
-    { KIND(FD_POINTS), NET_CLOUDS, FD_TIME_FILM, points_defaults, points_check, points_forward },
-    { KIND(FD_FNO_SEPARABLE), 0, FD_TIME_TOKEN, hdm_defaults, hdm_check, hdm_forward },
-    { KIND(FD_OWN), NET_CLOUDS, FD_TIME_NONE, NULL, NULL, NULL }
+    { KIND(FD_UNO), 16, 1, 4, 0, FD_TIME_FILM, u_defaults, u_check, u_forward },
+    { KIND(FD_FNO_UNET), 16, 4, 1, 0, FD_TIME_FILM, u_defaults, u_check, u_forward },
+    { KIND(FD_POINTS), 64, 4, 4, NET_CLOUDS, FD_TIME_FILM, points_defaults, points_check,
+      points_forward },
+    { KIND(FD_FNO_SEPARABLE), 32, 4, 1, 0, FD_TIME_TOKEN, hdm_defaults, hdm_check,
+      fourier_forward },
+    { KIND(FD_OWN), 1, 1, 1, NET_CLOUDS, FD_TIME_NONE, NULL, NULL, NULL }
 #undef KIND
 };
 
 /* the defaults of all kinds */
 static void net_defaults(fd_arch *a)
 {
-    net_kinds[a->kind].defaults(a);
+    const struct net_kind *k = &net_kinds[a->kind];
+    net_or(&a->width, k->width);
+    net_or(&a->layers, a->kind == FD_FNO_UNET && a->nd == 3 ? 2 : k->layers);
+    net_or(&a->embed, k->embed == 1 ? a->width + a->width % 2 : net_wide(a->width, k->embed));
+    k->defaults(a);
     net_or(&a->act, FD_GELU);
     net_or(&a->edges, FD_EDGES_SPACE);
     net_or(&a->coords, FD_COORD_NONE);
@@ -3782,27 +3731,24 @@ static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_
     const fd_arch *a = &net->arch;
     if (s->basis ? net_kinds[a->kind].has & NET_CLOUDS && s->at : s->nd == a->nd)
         if (x->nd == 3 && x->n[1] == a->in && x->n[2] == s->points) return 1;
-    TAPE_FAIL(t, where, "wants x [b][in][points] on a grid: axes of the network, in, points", a->nd,
-              a->in, (long long)s->points);
-    return 0;
+    return !FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants x [b][in][points] on a grid: axes of the "
+                    "network, in, points", a->nd, a->in, (long long)s->points);
 }
 
 /* coordinate networks are evaluated anywhere: on a grid, or on points that have coordinates */
 static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd_space *s)
 {
     if (s->basis ? !!s->at : s->nd == net->arch.nd) return 1;
-    TAPE_FAIL(t, where, "wants a grid, or points with coordinates: axes of the network, of the "
-              "space", net->arch.nd, s->nd);
-    return 0;
+    return !FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants a grid, or points with coordinates: axes "
+                    "of the network, of the space", net->arch.nd, s->nd);
 }
 
 /* time is there where the network takes it */
 static int net_timed(const fd_net *net, fd_tape *t, const double *time)
 {
     if (time || net->arch.time == FD_TIME_NONE) return 1;
-    FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
-            "this network takes times, one for each function");
-    return 0;
+    return !FD_FAIL(t->mem->st, FD_EARG, "fd_forward", "this network takes times, one for each "
+                    "function");
 }
 
 /* x on s, the result on `to` */
@@ -3819,11 +3765,10 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
         to = &cloud;
     }
     if (anywhere && !net_covers(net, t, "fd_query", to)) return NULL;
-    if (!anywhere && to != s) {
-        fd_fail_name(t->mem->st, FD_EARG, "fd_query", "only networks with a field, on points or "
-                     "of your own answer anywhere", net_kinds[a->kind].name);
-        return NULL;
-    }
+    if (!anywhere && to != s)
+        return tape_null(fd_fail_name(t->mem->st, FD_EARG, "fd_query",
+                                      "only networks with a field, on points or "
+                                      "of your own answer anywhere", net_kinds[a->kind].name));
     fd_pass p = { .t = t, .s = s, .to = to, .b = x->n[0], .time = time, .label = label, .net = net,
                   .frozen = frozen };
     return net_page(net, &p, x);
@@ -3859,20 +3804,17 @@ fd_net *fd_net_define(fd_arena *a, fd_network *page, const void *self, const fd_
 {
     fd_net *net = a->st->code ? NULL : fd_new(a, fd_net, 1);
     if (!net) return NULL;
-    if (!page || s->points < 1 || s->nd < 1 || s->nd > 3) {
-        FD_FAIL(a->st, FD_EARG, "fd_net_define", "wants a function and a space: axes, points",
-                s->nd, s->points);
-        return NULL;
-    }
+    if (!page || s->points < 1 || s->nd < 1 || s->nd > 3)
+        return tape_null(FD_FAIL(a->st, FD_EARG, "fd_net_define",
+                                 "wants a function and a space: axes, points", s->nd, s->points));
     net->arch = (fd_arch){ .kind = FD_OWN, .nd = s->nd, .in = s->ch, .out = 1, .width = 1,
                            .time = FD_TIME_NONE, .coords = FD_COORD_NONE };
     net->page = page;
     net->self = self;
     if (!net_parts(net, s, a)) return NULL;
-    if (!net->parts) {
-        FD_FAIL(a->st, FD_EARG, "fd_net_define", "the function asks for no weights");
-        return NULL;
-    }
+    if (!net->parts)
+        return tape_null(FD_FAIL(a->st, FD_EARG, "fd_net_define",
+                                 "the function asks for no weights"));
     if (!net_room(a, net)) return NULL;
     net_walk(net, s, r, *a);
     net_try(net, s, *a);
@@ -3887,11 +3829,9 @@ fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, 
 fd_var *fd_forward_label(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
                          const double *time, const int *label)
 {
-    if (net && label && !net->arch.labels) {
-        fd_fail_name(t->mem->st, FD_EARG, "fd_forward_label", "a network without labels",
-                     net_kinds[net->arch.kind].name);
-        return NULL;
-    }
+    if (net && label && !net->arch.labels)
+        return tape_null(fd_fail_name(t->mem->st, FD_EARG, "fd_forward_label",
+                                      "a network without labels", net_kinds[net->arch.kind].name));
     return net_forward(net, t, s, x, time, label, s, 0);
 }
 
@@ -3904,11 +3844,9 @@ fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, co
 fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
 {
     if (!net || !x || t->mem->st->code || !net_wants(net, t, "fd_encode", s, x)) return NULL;
-    if (!net->arch.field.kind) {
-        fd_fail_name(t->mem->st, FD_EARG, "fd_encode", "a network without a field",
-                     net_kinds[net->arch.kind].name);
-        return NULL;
-    }
+    if (!net->arch.field.kind)
+        return tape_null(fd_fail_name(t->mem->st, FD_EARG, "fd_encode", "a network without a field",
+                                      net_kinds[net->arch.kind].name));
     fd_pass p = { .t = t, .s = s, .to = s, .b = x->n[0], .time = time, .net = net };
     return field_encode(&p, &net->arch, x);
 }
@@ -3927,11 +3865,9 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
     if (!net || t->mem->st->code) return NULL;
     const fd_arch *h = &net->arch, f = h->field.kind ? net_field_arch(h) : *h;
     const int seen = net_seen(&f);
-    if (!(net_kinds[f.kind].has & NET_ADAPTS)) {
-        fd_fail_name(t->mem->st, FD_EARG, where, "not a coordinate network",
-                     net_kinds[f.kind].name);
-        return NULL;
-    }
+    if (!(net_kinds[f.kind].has & NET_ADAPTS))
+        return tape_null(fd_fail_name(t->mem->st, FD_EARG, where, "not a coordinate network",
+                                      net_kinds[f.kind].name));
     if (!net_covers(net, t, where, s)) return NULL;
     if (seen ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != f.in || x->n[2] != s->points : !!x)
         return TAPE_FAIL(t, where, "wants x [b][in][points], none where in is 0: b, in, points",
@@ -3976,32 +3912,25 @@ static void net_run(const fd_net *net, int label, const fd_space *s, int b, cons
     }
 }
 
-static int net_channels(const fd_net *net, const char *where, const fd_space *s, int out,
-                        fd_status *st)
-{
-    if (!st->code && (net->arch.in != s->ch || net->arch.out != out))
-        FD_FAIL(st, FD_ESHAPE, where, "channels differ: of the space, in, out", s->ch,
-                net->arch.in, net->arch.out);
-    return !st->code;
-}
-
-/* a network and what it is told, -1: nothing */
-typedef struct { const fd_net *net; int label; } net_spoken;
-
-static void net_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                     fd_real *y, fd_arena scratch)
-{
-    const net_spoken *o = self;
-    if (net_channels(o->net, "fd_net_model", s, s->ch, scratch.st))
-        net_run(o->net, o->label, s, b, x, t, NULL, NULL, y, scratch);
-}
+/* a network, what it is told, -1: nothing, and whether it may say other channels than it gets */
+typedef struct { const fd_net *net; int label, raw; } net_spoken;
 
 static void net_pull(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                      fd_ask *ask, void *of, fd_real *dx, fd_arena scratch)
 {
     const net_spoken *o = self;
-    if (net_channels(o->net, "fd_net_model", s, s->ch, scratch.st))
-        net_run(o->net, o->label, s, b, x, t, ask, of, dx, scratch);
+    const fd_arch *a = &o->net->arch;
+    if (scratch.st->code) return;
+    if (a->in != s->ch || (a->out != s->ch && !o->raw))
+        FD_FAIL(scratch.st, FD_ESHAPE, o->raw ? "fd_net_raw" : "fd_net_model",
+                "channels differ: of the space, in, out", s->ch, a->in, a->out);
+    else net_run(o->net, o->label, s, b, x, t, ask, of, dx, scratch);
+}
+
+static void net_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     fd_real *y, fd_arena scratch)
+{
+    net_pull(self, s, b, x, t, NULL, NULL, y, scratch);
 }
 
 /* dy that was known before */
@@ -4029,7 +3958,7 @@ fd_model fd_net_labelled(fd_arena *a, const fd_net *net, int predicts, int label
                 net->arch.labels);
         return (fd_model){ 0 };
     }
-    *o = (net_spoken){ net, label };
+    *o = (net_spoken){ net, label, 0 };
     return (fd_model){ predicts, net_eval, net_vjp, NULL, o, net_pull };
 }
 
@@ -4038,18 +3967,12 @@ fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
     return fd_net_labelled(a, net, predicts, -1);
 }
 
-static void net_raw_eval(const void *self, const fd_space *s, int b, const fd_real *x,
-                         const double *t, fd_real *y, fd_arena scratch)
-{
-    const fd_net *net = self;
-    if (net_channels(net, "fd_net_raw", s, net->arch.out, scratch.st))
-        net_run(net, -1, s, b, x, t, NULL, NULL, y, scratch);
-}
-
 fd_model fd_net_raw(fd_arena *a, const fd_net *net)
 {
-    (void)a;
-    return (fd_model){ FD_X0, net_raw_eval, NULL, NULL, net, NULL };
+    net_spoken *o = net ? fd_raw(a, net_spoken, 1) : NULL;
+    if (!o) return (fd_model){ 0 };
+    *o = (net_spoken){ net, -1, 1 };
+    return (fd_model){ FD_X0, net_eval, NULL, NULL, o, NULL };
 }
 
 /* ==== Room III: kernels ====
@@ -4810,8 +4733,8 @@ enum {                                             /* a register block: */
     SPEC_BACK = FD_BYTES >= 64 ? 7 : 3             /* rows of spec_unfold */
 };
 
-FD_INLINE fd_vec spec_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
-FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
+FD_INLINE fd_vec lanes_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
+FD_INLINE void lanes_store(fd_real *p, fd_vec v, int w)
 {
     if (w < FD_W) vstore_n(p, v, w);
     else vstore(p, v);
@@ -4845,7 +4768,7 @@ FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
     FD_UNROLL
     for (int k = 0; k < m; k++) u[k] = v[k] = (fd_vec){0};
     for (int j = 0; j < SPEC_QUARTER(n); j++, c += ldt, s += ldt) {
-        fd_vec x = spec_load(f0, w), y = spec_load(f1, w), e[2], o[2];
+        fd_vec x = lanes_load(f0, w), y = lanes_load(f1, w), e[2], o[2];
         if (SPEC_PARTS == 2 && part == 0) {
             vfetch(f0 + ahead, 0, 3);
             vfetch(f1 + ahead, 0, 3);
@@ -4857,8 +4780,8 @@ FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
         e[0] = e[1] = x + y;
         o[0] = o[1] = x - y;
         if (n % 2 == 0) {
-            x = spec_load(f2, w);
-            y = spec_load(f3, w);
+            x = lanes_load(f2, w);
+            y = lanes_load(f3, w);
             f2 -= ldf;
             f3 += ldf;
             fd_vec p = x + y, q = x - y;
@@ -4873,8 +4796,8 @@ FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
     }
     FD_UNROLL
     for (int k = 0; k < m; k++) {
-        if (SPEC_PARTS == 1 || part == 0) spec_store(re + k * ldo, u[k], w);
-        if (SPEC_PARTS == 1 || part == 1) spec_store(im + k * ldo, v[k], w);
+        if (SPEC_PARTS == 1 || part == 0) lanes_store(re + k * ldo, u[k], w);
+        if (SPEC_PARTS == 1 || part == 1) lanes_store(im + k * ldo, v[k], w);
     }
 }
 
@@ -4897,7 +4820,7 @@ FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c
         FD_UNROLL
         for (int p = 0; p < 2; p++, re += ldo, im += ldo, c += ldt, s += ldt) {
             if (k + p == m) break;
-            fd_vec x = spec_load(re, w), y = spec_load(im, w);
+            fd_vec x = lanes_load(re, w), y = lanes_load(im, w);
             FD_UNROLL
             for (int i = 0; i < r; i++) {
                 e[p][i] += c[i] * x;
@@ -4907,8 +4830,8 @@ FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c
     FD_UNROLL
     for (int i = 0; i < r; i++, j++) {
         fd_vec x = e[0][i] + e[1][i], y = o[0][i] + o[1][i];
-        spec_store(f + j * ldf, x + y, w);
-        spec_store(f + (j ? n - j : 0) * ldf, x - y, w);
+        lanes_store(f + j * ldf, x + y, w);
+        lanes_store(f + (j ? n - j : 0) * ldf, x - y, w);
         if (SPEC_PARTS == 2) {
             vfetch(f + j * ldf + ahead, 1, 3);
             vfetch(f + (j ? n - j : 0) * ldf + ahead, 1, 3);
@@ -4918,8 +4841,8 @@ FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c
         if (n % 2) continue;
         x = e[0][i] - e[1][i];
         y = o[1][i] - o[0][i];
-        spec_store(f + (h - j) * ldf, x + y, w);
-        spec_store(f + (h + j) * ldf, x - y, w);
+        lanes_store(f + (h - j) * ldf, x + y, w);
+        lanes_store(f + (h + j) * ldf, x - y, w);
     }
 }
 
@@ -5218,16 +5141,6 @@ static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int 
     }
 }
 
-/* T x of sample i */
-static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                    const fd_real *x, fd_real *h, fd_arena mem)
-{
-    struct spec_work w = spec_room(s, ch, ax, &mem);
-    if (!w.tmp) return;
-    spec_to_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], x, w, mem);
-    spec_to_end(s, ax, ch, pairs, i, w, h, mem);
-}
-
 /* y = T' of sample i of h, in the same two parts. h has rows as above or, where pairs = 1, a
  * product with pairs, [mode][2][b][ch][2], of which the complex sums (p00 - p11) and (p01 + p10)
  * are taken. What spec_from_rows needs is left in w.a. */
@@ -5275,14 +5188,6 @@ static void spec_from_rows(const struct spec *s, const struct spec_axis ax[3], i
     }
 }
 
-/* y = T' of sample i of h */
-static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                      const fd_real *h, fd_real *y, fd_arena mem)
-{
-    struct spec_work w = spec_from_begin(s, ax, ch, pairs, i, h, &mem);
-    if (w.tmp) spec_from_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], w, y, mem);
-}
-
 /* Is a batch worth more than one thread? */
 #define SPEC_WIDE(s, ch) ((s)->b > 1 && (s)->b * (s)->points * (ch) > TAPE_BLOCK)
 
@@ -5294,8 +5199,13 @@ static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real
     job_mem *job = job_fork(&scratch);
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, ch))
-    for (int i = 0; i < s->b; i++)
-        spec_to(s, ax, ch, pairs, i, x + i * s->points * ch, h, job[threads_this()].mem);
+    for (int i = 0; i < s->b; i++) {
+        fd_arena mem = job[threads_this()].mem;
+        struct spec_work w = spec_room(s, ch, ax, &mem);
+        if (!w.tmp) continue;
+        spec_to_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], x + i * s->points * ch, w, mem);
+        spec_to_end(s, ax, ch, pairs, i, w, h, mem);
+    }
     job_join(job, &scratch);
 }
 
@@ -5307,8 +5217,12 @@ static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_re
     job_mem *job = job_fork(&scratch);
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, ch))
-    for (int i = 0; i < s->b; i++)
-        spec_from(s, ax, ch, pairs, i, h, y + i * s->points * ch, job[threads_this()].mem);
+    for (int i = 0; i < s->b; i++) {
+        fd_arena mem = job[threads_this()].mem;
+        struct spec_work w = spec_from_begin(s, ax, ch, pairs, i, h, &mem);
+        fd_real *to = y + i * s->points * ch;
+        if (w.tmp) spec_from_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], w, to, mem);
+    }
     job_join(job, &scratch);
 }
 
@@ -5395,6 +5309,13 @@ static int fuse_rows(int k, int c, int n)
     int rows = ((ptrdiff_t)k * c <= 8192 ? 16384 : 65536) / c;
     rows = rows < 32 ? 32 : rows > 1024 ? 1024 : rows;
     return rows < n ? rows : n;
+}
+
+/* room for the gradients of those sources of y that need one */
+static void fuse_gradients(fd_tape *t, const fd_var *y, fd_var *dx[4])
+{
+    for (int i = 0; i < 4; i++)
+        if (y->src[i] && y->src[i]->needs) dx[i] = tape_like(t, y->src[i]);
 }
 
 /* y [m][n] = the transpose of x [n][m] */
@@ -5647,11 +5568,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     int n = x->n[0], rows = fuse_rows(in, hid, n), blocks = (n + rows - 1) / rows;
     int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
     ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
-    for (int i = 0; i < 4; i++) {
-        if (!y->src[i]->needs) continue;
-        dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
-        if (!dx[i]) return;
-    }
+    fuse_gradients(t, y, dx);
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2), *v1 = fd_raw(&scratch, fd_real, sw1);
     struct mlp_back s = { x, w1, b1, dy->x, y->aux, v1, v, dx[0] ? dx[0]->x : NULL,
@@ -5762,9 +5679,7 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2], *R = y->src[3];
     int ci = s->ci, co = s->co, b = s->b, sums = ss->nd > 1 ? 2 * co : co, each = fuse_gate(ss);
     ptrdiff_t sw = (ptrdiff_t)ci * co;
-    for (int i = 0; i < 4; i++)
-        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
-
+    fuse_gradients(t, y, dx);
     struct spec_axis to[3], from[3];
     fd_arena scratch = *t->mem;
     spec_axes(s, 0, to, &scratch);
@@ -5953,10 +5868,8 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile;
     const int thin = out <= THIN, parts = b < FUSE_PARTS ? b : FUSE_PARTS;
     const ptrdiff_t sw = fd_count(ws), sl = fd_count(last), sums = (ptrdiff_t)2 * own->layers * w;
-    for (int i = 0; i < 4; i++)
-        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
+    fuse_gradients(t, y, dx);
     if (t->mem->st->code) return;
-
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sl), *da = fd_raw(&scratch, fd_real, b * sums);
     fd_real *dws = dx[1] ? fd_raw(&scratch, fd_real, parts * sw) : NULL;
@@ -6679,26 +6592,21 @@ FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows
         m = ax->hi - p < TAPS_POINTS ? 1 : TAPS_POINTS;
         fd_real *to = y + (ptrdiff_t)p * c;
         for (int i = 0; i < m; i++)
-            sum[i] = !add ? zero : lanes < FD_W ? vload_n(to + (ptrdiff_t)i * c, lanes)
-                                                : vload(to + (ptrdiff_t)i * c);
+            sum[i] = add ? lanes_load(to + (ptrdiff_t)i * c, lanes) : zero;
         for (int r = 0; r < rows; r++) {
             const fd_real *from = x[r] + (ptrdiff_t)p * c - wide / 2 * step, *v = w[r];
             for (int k = 0; k < wide; k++, from += step, v += c) {
-                const fd_vec u = lanes < FD_W ? vload_n(v, lanes) : vload(v);
+                const fd_vec u = lanes_load(v, lanes);
                 if (m == 1) {
-                    sum[0] += u * (lanes < FD_W ? vload_n(from, lanes) : vload(from));
+                    sum[0] += u * lanes_load(from, lanes);
                 } else {
                     FD_UNROLL
                     for (int i = 0; i < TAPS_POINTS; i++)
-                        sum[i] += u * (lanes < FD_W ? vload_n(from + (ptrdiff_t)i * c, lanes)
-                                                    : vload(from + (ptrdiff_t)i * c));
+                        sum[i] += u * lanes_load(from + (ptrdiff_t)i * c, lanes);
                 }
             }
         }
-        for (int i = 0; i < m; i++) {
-            if (lanes < FD_W) vstore_n(to + (ptrdiff_t)i * c, sum[i], lanes);
-            else vstore(to + (ptrdiff_t)i * c, sum[i]);
-        }
+        for (int i = 0; i < m; i++) lanes_store(to + (ptrdiff_t)i * c, sum[i], lanes);
     }
 }
 
@@ -6736,16 +6644,13 @@ static void taps_products(const struct taps_axis *ax, int c, int from, int to, c
                 FD_UNROLL
                 for (int i = 0; i < TAPS_POINTS; i++) {
                     const fd_real *f = u + p + i * (ptrdiff_t)c, *h = v + p + i * (ptrdiff_t)c;
-                    sum[i] += lanes < FD_W ? vload_n(f, lanes) * vload_n(h, lanes)
-                                           : vload(f) * vload(h);
+                    sum[i] += lanes_load(f, lanes) * lanes_load(h, lanes);
                 }
             for (; p < end; p += c)
-                sum[0] += lanes < FD_W ? vload_n(u + p, lanes) * vload_n(v + p, lanes)
-                                       : vload(u + p) * vload(v + p);
+                sum[0] += lanes_load(u + p, lanes) * lanes_load(v + p, lanes);
             fd_real *g = part + (ptrdiff_t)k * c + j;
             const fd_vec all = sign * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
-            if (lanes < FD_W) vstore_n(g, vload_n(g, lanes) + all, lanes);
-            else vstore(g, vload(g) + all);
+            lanes_store(g, lanes_load(g, lanes) + all, lanes);
         }
     }
     for (int p = from; p < to; p++) {
@@ -6925,16 +6830,12 @@ static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *res
 double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 {
     if (!o || !net || st->code) return 0;
-    if (o->count != net->count) {
-        FD_FAIL(st, FD_ESHAPE, "fd_opt_step",
-                "this optimiser was made for another network: weights", o->count,
-                net->count);
-        return 0;
-    }
-    if (o->step == INT_MAX) {
-        FD_FAIL(st, FD_EARG, "fd_opt_step", "no more steps can be counted", o->step);
-        return 0;
-    }
+    if (o->count != net->count)
+        return FD_FAIL(st, FD_ESHAPE, "fd_opt_step",
+                       "this optimiser was made for another network: weights", o->count,
+                       net->count), 0;
+    if (o->step == INT_MAX)
+        return FD_FAIL(st, FD_EARG, "fd_opt_step", "no more steps can be counted", o->step), 0;
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
     double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;     /* its square is a number */
@@ -7093,10 +6994,8 @@ static const fd_tensor *load_part(fd_status *st, const fd_tensors *f, const char
     const fd_tensor *t = fd_tensor_need(st, "fd_net_load", f,
                                         strcat(strcpy(name, prefix), p->name));
     if (!t) return NULL;
-    if (t->nd != p->nd || memcmp(t->n, p->n, (size_t)p->nd * sizeof *p->n)) {
-        load_fail(st, "tensor with a shape that the network does not have", name);
-        return NULL;
-    }
+    if (t->nd != p->nd || memcmp(t->n, p->n, (size_t)p->nd * sizeof *p->n))
+        return tape_null(load_fail(st, "tensor with a shape that the network does not have", name));
     return t;
 }
 
@@ -7203,23 +7102,36 @@ static void load_check(fd_status *st, fd_arch *arch, const fd_opt *o, int traine
     fd_fail_as(st, &bad);
 }
 
-fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
+/* the file's network must be the one that is given */
+static void load_same(fd_status *st, const fd_arch *arch, const fd_net *net)
+{
+    for (int i = 0, is = arch_is(&net->arch); i < ARCH_FIELDS; i++) {
+        const struct field *f = &arch_fields[i];
+        const struct place *p = field_place(f, is);
+        if (p && field_value(f, p, arch) != field_value(f, p, &net->arch))
+            load_fail(st, "the file's network is another one, in", f->key);
+    }
+}
+
+/* into *net, or where that is NULL into a new one; on a failure everything is as it was */
+static fd_tensors load_net(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
 {
     fd_status *st = a->st;
     fd_arena before = *a;
+    fd_net *own = *net;
     fd_arch arch;
     fd_opt o, *to = NULL;
     int trained;
-    *net = NULL;
-    if (opt) *opt = NULL;
     fd_tensors f = load_open(a, path, &arch, &o, &trained);
     load_check(st, &arch, &o, trained);
-    if (!st->code && arch.kind == FD_OWN)
+    if (own) load_same(st, &arch, own);
+    else if (!st->code && arch.kind == FD_OWN)
         load_fail(st, "weights of a function that the file does not hold: give it to "
                   "fd_net_define, and the network to fd_net_restore", path);
-    fd_net *own = net_plan(a, &arch);
-    if (own) load_look(st, &f, own, trained ? &o : NULL);
-    if (own && net_room(a, own)) to = load_weights(a, &f, own, trained && opt ? &o : NULL);
+    if (!own) own = net_plan(a, &arch);
+    if (own && !st->code) load_look(st, &f, own, trained ? &o : NULL);
+    if (own && !st->code && (own->w || net_room(a, own)))
+        to = load_weights(a, &f, own, trained && opt ? &o : NULL);
     if (st->code) {
         *a = before;
         return (fd_tensors){ .count = 0 };
@@ -7229,31 +7141,17 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     return load_rest(f);
 }
 
+fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
+{
+    *net = NULL;
+    if (opt) *opt = NULL;
+    return load_net(a, path, net, opt);
+}
+
 fd_tensors fd_net_restore(fd_arena *a, const char *path, fd_net *net, fd_opt **opt)
 {
-    fd_status *st = a->st;
-    fd_arena before = *a;
-    fd_arch arch;
-    fd_opt o, *to = NULL;
-    int trained;
     if (opt) *opt = NULL;
-    if (!net) return (fd_tensors){ .count = 0 };
-    fd_tensors f = load_open(a, path, &arch, &o, &trained);
-    load_check(st, &arch, &o, trained);
-    for (int i = 0; i < ARCH_FIELDS && !st->code; i++) {
-        const struct field *k = &arch_fields[i];
-        const struct place *p = field_place(k, arch_is(&net->arch));
-        if (p && field_value(k, p, &arch) != field_value(k, p, &net->arch))
-            load_fail(st, "the file's network is another one, in", k->key);
-    }
-    if (!st->code) load_look(st, &f, net, trained ? &o : NULL);
-    if (!st->code) to = load_weights(a, &f, net, trained && opt ? &o : NULL);
-    if (st->code) {
-        *a = before;
-        return (fd_tensors){ .count = 0 };
-    }
-    if (opt) *opt = to;
-    return load_rest(f);
+    return net ? load_net(a, path, &net, opt) : (fd_tensors){ .count = 0 };
 }
 
 /* ---- Weights of other programs ------------------------------------------------------------------
