@@ -2167,13 +2167,13 @@ typedef struct {
     int pos, patch[3];       /* FD_POS_..; points of a patch [4, 2 or 1, what divides grid] */
 } fd_arch_vit;
 
-/* FD_POINTS: tokens are pairs of a place and the value there, on grids or clouds, through a dense
- * layer; `layers` blocks as in FD_VIT, over learned tokens that first read the points, or over the
+/* FD_POINTS: tokens are pairs of a place and the value there, on grids or clouds, through dense
+ * layers; `layers` blocks as in FD_VIT, over learned tokens that first read the points, or over the
  * points themselves. Queries, made of places and with pixels of x there, read the result. Attention
  * to points is weighted as a quadrature: fd_attention_over. Of vit it reads what blocks have. */
 typedef struct {
     int waves[3];            /* pairs of waves that tell a place, for each axis, up to 16 [6] */
-    int lift;                /* numbers inside of the dense layer [2 width] */
+    int lift;                /* numbers inside of the dense layers [2 width], -1: one layer */
     int latent, pixels;      /* learned tokens, 0: none; 1: queries get x at their places */
 } fd_arch_points;
 

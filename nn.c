@@ -232,16 +232,10 @@ static fd_var *tape_push(fd_tape *t, const struct fd_op *op, int nd, const int n
     return tape_make(t, op, nd, n, nsrc, src, NULL);
 }
 
-/* of the shape of x, for a gradient; and of those sources of y that need one */
+/* of the shape of x, for a gradient */
 static fd_var *tape_like(fd_tape *t, const fd_var *x)
 {
     return tape_push(t, NULL, x->nd, x->n, 0, NULL);
-}
-
-static void tape_gradients(fd_tape *t, const fd_var *y, fd_var *dx[4])
-{
-    for (int i = 0; i < 4; i++)
-        if (y->src[i] && y->src[i]->needs) dx[i] = tape_like(t, y->src[i]);
 }
 
 /* c in every entry */
@@ -5317,6 +5311,13 @@ static int fuse_rows(int k, int c, int n)
     return rows < n ? rows : n;
 }
 
+/* room for the gradients of those sources of y that need one */
+static void fuse_gradients(fd_tape *t, const fd_var *y, fd_var *dx[4])
+{
+    for (int i = 0; i < 4; i++)
+        if (y->src[i] && y->src[i]->needs) dx[i] = tape_like(t, y->src[i]);
+}
+
 /* y [m][n] = the transpose of x [n][m] */
 static void fuse_turn(int m, int n, const fd_real *x, fd_real *y)
 {
@@ -5567,7 +5568,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     int n = x->n[0], rows = fuse_rows(in, hid, n), blocks = (n + rows - 1) / rows;
     int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
     ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
-    tape_gradients(t, y, dx);
+    fuse_gradients(t, y, dx);
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2), *v1 = fd_raw(&scratch, fd_real, sw1);
     struct mlp_back s = { x, w1, b1, dy->x, y->aux, v1, v, dx[0] ? dx[0]->x : NULL,
@@ -5678,7 +5679,7 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2], *R = y->src[3];
     int ci = s->ci, co = s->co, b = s->b, sums = ss->nd > 1 ? 2 * co : co, each = fuse_gate(ss);
     ptrdiff_t sw = (ptrdiff_t)ci * co;
-    tape_gradients(t, y, dx);
+    fuse_gradients(t, y, dx);
     struct spec_axis to[3], from[3];
     fd_arena scratch = *t->mem;
     spec_axes(s, 0, to, &scratch);
@@ -5867,7 +5868,7 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile;
     const int thin = out <= THIN, parts = b < FUSE_PARTS ? b : FUSE_PARTS;
     const ptrdiff_t sw = fd_count(ws), sl = fd_count(last), sums = (ptrdiff_t)2 * own->layers * w;
-    tape_gradients(t, y, dx);
+    fuse_gradients(t, y, dx);
     if (t->mem->st->code) return;
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sl), *da = fd_raw(&scratch, fd_real, b * sums);
