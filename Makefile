@@ -83,7 +83,8 @@ OMP     =
 OPT     = -O1 -g -fsanitize=thread
 else ifeq ($(V),coverage)
 CC      = clang
-OPT     = -O1 -fprofile-instr-generate -fcoverage-mapping
+# counted in the file itself, so that processes that end by _exit count, too
+OPT     = -O1 -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
 else ifeq ($(V),starve)
 OMP     =
 OPT     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -347,7 +348,7 @@ valgrind: | build/include/setup
 coverage: | build/include/setup
 	@command -v clang >/dev/null && command -v llvm-cov >/dev/null || $(call install,clang llvm)
 	@$(MAKE) --no-print-directory -s V=coverage build/coverage/test
-	@LLVM_PROFILE_FILE=build/coverage/test.profraw build/coverage/test $(NAME) | tail -n 1
+	@LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) | tail -n 1
 	@sh tests/coverage.sh build/coverage
 
 # Each piece of memory in turn cannot be had: see tests/starve.c.

@@ -6,7 +6,7 @@
 # `file:line: never true: condition` each, but for the exceptions of tests/coverage.txt, and fails
 # if there is any, or an exception that is reached.
 folder=$1
-llvm-profdata merge -o "$folder/test.profdata" "$folder/test.profraw" || exit 1
+llvm-profdata merge -o "$folder/test.profdata" "$folder"/*.profraw || exit 1
 show() { llvm-cov export "$folder/test" -instr-profile="$folder/test.profdata" "$@"; }
 status=0
 for f in fd fft nn sde; do
