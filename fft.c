@@ -685,9 +685,8 @@ static int fft_smooth(int n, double *cost)
     for (int64_t a = 1; a < 2 * (int64_t)n; a *= 7)
         for (int64_t b = a; b < 2 * (int64_t)n; b *= 5)
             for (int64_t c = b; c < 2 * (int64_t)n; c *= 3) {
-                int64_t m = c;
+                int64_t m = c;                                      /* < 2^31: n is at most 2^29 */
                 while (m < n) m *= 2;
-                if (m > INT32_MAX) continue;
                 double w = fft_cost((int)m);
                 if (!best || w < *cost) { best = (int)m; *cost = w; }
             }
