@@ -82,8 +82,9 @@ else ifeq ($(V),tsan)
 OMP     =
 OPT     = -O1 -g -fsanitize=thread
 else ifeq ($(V),coverage)
-OMP     =
-OPT     = -O0 --coverage
+CC      = clang
+# counted in the file itself, so that processes that end by _exit count, too
+OPT     = -O1 -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
 else ifeq ($(V),starve)
 OMP     =
 OPT     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -354,11 +355,11 @@ valgrind: | build/include/setup
 	@for g in $(if $(NAME),$(NAME),$(VALGRIND)); do echo "$$g:"; \
 	    TEST_BRIEF=1 valgrind -q --error-exitcode=9 build/valgrind/some $$g || exit 1; done
 
-# Lines and branches that the tests reach; gcov is gcc's. NAME: groups whose name starts so.
+# Lines and branches that the tests reach. NAME: groups whose name starts so.
 coverage: | build/include/setup
+	@command -v clang >/dev/null && command -v llvm-cov >/dev/null || $(call install,clang llvm)
 	@$(MAKE) --no-print-directory -s V=coverage build/coverage/test
-	@rm -f build/coverage/*.gcda
-	@build/coverage/test $(NAME) | tail -n 1
+	@LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) | tail -n 1
 	@sh tests/coverage.sh build/coverage
 
 # Each piece of memory in turn cannot be had: see tests/starve.c.

@@ -940,7 +940,7 @@ static int mat_slabs(int k, int *len)
     if (s < 2) s = 1;
     if (s > MAT_SLABS) s = MAT_SLABS;
     *len = s == 1 ? k : mat_up((k + s - 1) / s, MAT_KC);
-    return *len ? (k + *len - 1) / *len : 1;
+    return (k + *len - 1) / *len;
 }
 
 /* part t of a product whose C is cut into mb x nb blocks and whose sum into slabs of `len`: rows
@@ -1365,7 +1365,8 @@ static int space_is(const fd_space *s) { return s && (s->nd || s->basis); }
 static int space_grid(fd_status *st, const fd_space *s, const char *where)
 {
     if (st->code || !space_is(s)) return 0;
-    return s->nd || !FD_FAIL(st, FD_EARG, where, "needs a grid, not a dense space");
+    if (!s->nd) FD_FAIL(st, FD_EARG, where, "needs a grid, not a dense space");
+    return s->nd;
 }
 
 /* two grids of one domain, or FD_ESHAPE */
@@ -2611,14 +2612,12 @@ static void file_put(file_out *o, const void *p, size_t n)
 
 static int file_end(file_out *o)
 {
-    if (!o->f) return o->st->code;
     int bad = fflush(o->f);
 #ifdef FILE_POSIX
     /* those two: there is no such thing there */
     if (fsync(fileno(o->f)) && errno != EINVAL && errno != ENOTSUP) bad = 1;
 #endif
     bad |= fclose(o->f);
-    o->f = NULL;
     if (bad) fd_fail_name(o->st, FD_EIO, o->where, "cannot write (disk full?)", o->path);
 #ifdef _WIN32
     if (!o->st->code) remove(o->path);           /* its rename does not replace */
@@ -3061,7 +3060,6 @@ static int json_hex(const char *p)
 static char *json_string(json *j)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    if (j->err) return NULL;
     if (!json_take(j, '"')) return j->err = json_syntax, NULL;
     char *start = j->p, *out = start;
     while (*j->p != '"') {
@@ -3100,7 +3098,7 @@ static uint64_t json_number(json *j)
     for (; *j->p >= '0' && *j->p <= '9'; j->p++)
         v = v > (INT64_MAX - 9) / 10 ? UINT64_MAX / 20 : 10 * v + (uint64_t)(*j->p - '0');
     if (j->p == start || (*start == '0' && j->p > start + 1))
-        j->err = j->err ? j->err : "a number in the header is not a plain whole one";
+        j->err = "a number in the header is not a plain whole one";
     return v;
 }
 
@@ -3242,7 +3240,7 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
 static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_span **span)
 {
     int have = 0;
-    if (!json_take(j, '{')) return 0;
+    json_take(j, '{');                                       /* is there: see safe_head */
     /* {"":{"dtype":"","shape":[],"data_offsets":[0,0]}} */
     int room = json_entries(j, 46);
     f->tensor = fd_new(a, fd_tensor, room);
@@ -3506,7 +3504,7 @@ static uint64_t zip_number(const unsigned char *p, int bytes)
     return v;
 }
 
-/* The place of the record at the end, 22 bytes and a comment that fills the file; 0: an error */
+/* The place of the record at the end, 22 bytes and a comment that fills the file; else an error */
 static uint64_t zip_end(file_in *in, fd_arena scratch, unsigned char end[22])
 {
     for (uint64_t most = 22; ; most += 65535) {
@@ -3527,7 +3525,7 @@ static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_
 {
     unsigned char e[56];
     uint64_t end = zip_end(in, scratch, e);
-    if (!end) return 0;
+    if (in->st->code) return 0;
     *count = zip_number(e + 10, 2);
     *len = zip_number(e + 12, 4);
     *at = zip_number(e + 16, 4);
@@ -4288,7 +4286,7 @@ double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, co
     MET_EACH(i, p, work, met_times(p, VS + i * p, V, 1, M + i * p));
     for (int i = 0; i < p; i++)
         for (int j = 0; j <= i; j++) {                       /* symmetric to the bit */
-            double d = w[i] > 0 && w[j] > 0 ? sqrt(w[i]) * sqrt(w[j]) : 0;
+            double d = w[i] > 0 ? sqrt(w[i]) * sqrt(w[j]) : 0;           /* w[j] >= w[i] */
             M[(ptrdiff_t)i * p + j] = M[(ptrdiff_t)j * p + i] = d * M[(ptrdiff_t)j * p + i];
         }
     if (fd_eigen(scratch.st, p, M, w, V, scratch)) return NAN;

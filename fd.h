@@ -1300,11 +1300,11 @@ void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e,
 /* fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since
  * it changes a set of measure 0. "Replacement" of known points by noised data is the same. */
 void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch);
-/* fd_project_denoised -- x += m (D' - D), e likewise, where D', De' are D, De projected on A D + De
- * = y, and m is at t, where x is. It turns a step to m D + s eps into one with the projected D and
- * the same eps. For deterministic schemes and scalar processes: it keeps the noise that the model
- * sees, so that the state is not the path's. That does not move D' if m is one number; where it is
- * another for each mode the mean goes astray. */
+/* fd_project_denoised -- x += m (D' - D), e likewise, where D', De' are D, De projected on
+ * A D + De = y, and m is at t, where x is. It turns a step to m D + s eps into one with the
+ * projected D and the same eps. For deterministic schemes and scalar processes: it keeps the noise
+ * that the model sees, so that the state is not the path's. That does not move D' if m is one
+ * number; where it is another for each mode the mean goes astray. */
 void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b, const double *y,
                          const fd_real *d, const double *de, fd_real *x, double *e,
                          fd_arena scratch);

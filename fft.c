@@ -10,8 +10,7 @@
  * 11 grids, 12 public functions.
  *
  * Notation: w_n = exp(-2 pi i/n); a transform has the minus sign, and its inverse is the same one
- * with real and imaginary parts exchanged on the way in and out: swap(F(swap z)) = conj(F(conj z)).
- * */
+ * with real and imaginary parts exchanged both ways: swap(F(swap z)) = conj(F(conj z)). */
 #define FD_IMPL
 #include "fd.h"
 
@@ -43,6 +42,15 @@ static void fft_root_to(fd_real *w, int64_t k, int64_t n, double scale)
     w[1] = (fd_real)(scale * im);
 }
 
+/* w_of^(first + k step) times scale, k < n, as pairs re, im; NULL where memory is short */
+static fd_real *fft_roots(fd_arena *a, ptrdiff_t n, int64_t first, int64_t step, int64_t of,
+                          double scale)
+{
+    fd_real *w = fd_raw(a, fd_real, 2 * n);
+    for (ptrdiff_t k = 0; w && k < n; k++) fft_root_to(w + 2 * k, first + k * step, of, scale);
+    return w;
+}
+
 /* A plan or a grid that cannot be is a failure. Both return the code of the status. */
 static int fft_plan_refuses(fd_arena *a, int kind, int n)
 {
@@ -64,8 +72,7 @@ static int fft_grid_refuses(const char *where, int nd, fd_status *st)
  *
  * What sections 3 to 11 compute, for one line at a time and without vectors: the code to read
  * first, and all that -DFD_PLAIN builds. The work is n log n, as there, but in scalar code it takes
- * five to ten times as long, and cosines and sines, as complex lines of twice the length, up to
- * eighteen times. */
+ * five to ten times as long, cosines and sines, as complex lines of twice the length, up to 18. */
 #ifdef FD_PLAIN
 
 enum { FFT_MAXF = 20, FFT_DIRECT = 127, FFT_SUM = 12 };
@@ -116,8 +123,7 @@ static void fft_pass(const fft_core *p, int r, ptrdiff_t l1, const fd_cplx *x, f
 
 /* Transform x[n] in place; y[room]: scratch. With jk = (j^2 + k^2 - (k-j)^2)/2 and
  * b_j = exp(-i pi j^2/n), Bluestein's is y_k = b_k sum_j (b_j x_j) conj(b_(k-j)), done cyclically
- * with length m >= 2n - 1. The inverse is the transform with real and imaginary parts exchanged on
- * the way in and out. */
+ * with length m >= 2n - 1. The inverse is the transform with both parts exchanged. */
 static void fft_core_run(const fft_core *p, fd_cplx *x, fd_cplx *y)
 {
     const fft_core *q = p->conv;
@@ -147,14 +153,6 @@ static int fft_factors(int n, int f[FFT_MAXF])
     return nf;
 }
 
-/* w_of^(k step + first), k < n */
-static fd_cplx *fft_roots(fd_arena *a, ptrdiff_t n, int64_t first, int64_t step, int64_t of)
-{
-    fd_cplx *w = fd_raw(a, fd_cplx, n);
-    for (ptrdiff_t k = 0; w && k < n; k++) fft_root_to(&w[k].re, first + k * step, of, 1);
-    return w;
-}
-
 static const fft_core *fft_core_plan(fd_arena *a, int n)
 {
     fft_core *p = fd_new(a, fft_core, 1);
@@ -162,7 +160,7 @@ static const fft_core *fft_core_plan(fd_arena *a, int n)
     p->n = n;
     p->nf = fft_factors(n, p->f);
     if (!p->nf || p->f[p->nf - 1] <= FFT_DIRECT) {
-        p->w = fft_roots(a, n, 0, 1, n);
+        p->w = (fd_cplx *)fft_roots(a, n, 0, 1, n, 1);
         p->room = n;
         return p->w ? p : NULL;
     }
@@ -212,9 +210,9 @@ static int fft_plan_fill(fd_arena *a, fd_fft *p)
     int len = n;
     if (kind > FD_R2C) {
         const int A = fft_kind[kind].A, B = fft_kind[kind].B, M = n + fft_kind[kind].more;
-        fd_cplx *in = fft_roots(a, n, 0, B, 4 * (int64_t)M);
+        fd_cplx *in = (fd_cplx *)fft_roots(a, n, 0, B, 4 * (int64_t)M, 1);
         p->in = in;
-        p->out = fft_roots(a, n, A * B, 2 * A, 8 * (int64_t)M);
+        p->out = (fd_cplx *)fft_roots(a, n, A * B, 2 * A, 8 * (int64_t)M, 1);
         if (!p->out) return 0;
         for (int j = 0; j < n; j++)
             if (!((j == 0 && (kind == FD_DCT1 || kind == FD_DCT3))
@@ -300,15 +298,6 @@ void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdif
         fft_line(p, sign, (fd_real)scale, x + l * dist * unit, stride * unit, z);
 }
 
-/* Complex lines along an axis of the half spectrum u [rows][half] of one function; `inner` numbers
- * from an element of a line to the next. */
-static void fft_grid_axis(const fd_fft *p, ptrdiff_t cplx, ptrdiff_t inner, int sign, fd_cplx *u,
-                          fd_cplx *z)
-{
-    for (ptrdiff_t l = 0; l < cplx / p->n; l++)
-        fft_line(p, sign, 1, &u[l / inner * inner * p->n + l % inner].re, 2 * inner, z);
-}
-
 /* Functions x [rows][len] to half spectra u [rows][half], sign -1, and back, sign +1. Forwards
  * lines along the last axis come first, then the axes before it; backwards the other way round,
  * in w, as u is not to be changed. */
@@ -341,7 +330,8 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
         for (int i = 0; i < nd - 1; i++) {
             const int axis = sign < 0 ? nd - 2 - i : i;
             if (sign > 0) inner /= n[axis];
-            fft_grid_axis(p[axis], size, inner, sign, w, z);
+            for (ptrdiff_t l = 0, n1 = n[axis]; l < size / n1; l++)   /* elements inner apart */
+                fft_line(p[axis], sign, 1, &w[l / inner * inner * n1 + l % inner].re, 2 * inner, z);
             if (sign < 0) inner *= n[axis];
         }
         for (ptrdiff_t r = 0; sign > 0 && r < rows; r++) {
@@ -449,8 +439,7 @@ FD_INLINE void fft_16(fft_z *a)
 /* u_k = a + sum_j cos(2 pi jk/r) p_j and v_k = sum_j sin(2 pi jk/r) m_j for j, k = 1..h; every
  * number is `parts` vectors: 1 real, 2 complex. Above 11 the loops stay loops, over K outputs at a
  * time, so that u and v need room for a multiple of K; c is the matrix of all cosines and sines in
- * the order of use; and a long sum is one of sums of 12, or its rounding would grow like the root
- * of r. */
+ * the order of use; and a long sum is one of sums of 12, for its rounding. */
 enum { FFT_HAND = 11, FFT_K = FD_BYTES == 64 ? 4 : 2, FFT_SUM = 12 };
 
 FFT_BODY void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, const fd_vec *p,
@@ -632,8 +621,7 @@ static void fft_pass_apart(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w,
  *     y_k = b_k sum_j (b_j x_j) conj(b_(k-j)),
  *
  * a convolution, done cyclically by transforms of a length m with small factors, m >= 2n - 1, or
- * about 3n/2 where half of the results or of the x_j are not wanted. j^2 is taken mod 2n in
- * integers. */
+ * about 3n/2 where half of the results or of the x_j are not wanted. j^2 is mod 2n. */
 
 enum { FFT_MAXF = 20, FFT_LONG = 256 };    /* 3^18 < 2^29 < 3^19: 18 radices at most */
 
@@ -685,20 +673,19 @@ static int fft_smooth(int n, double *cost)
     for (int64_t a = 1; a < 2 * (int64_t)n; a *= 7)
         for (int64_t b = a; b < 2 * (int64_t)n; b *= 5)
             for (int64_t c = b; c < 2 * (int64_t)n; c *= 3) {
-                int64_t m = c;
+                int64_t m = c;                                      /* < 2^31: n is at most 2^29 */
                 while (m < n) m *= 2;
-                if (m > INT32_MAX) continue;
                 double w = fft_cost((int)m);
                 if (!best || w < *cost) { best = (int)m; *cost = w; }
             }
     return best;
 }
 
-/* The passes from number i on, on x[n]; the result is in x or y, whichever is returned. */
-static fft_z *fft_passes(const fft_core *p, int i, ptrdiff_t n, fft_z *x, fft_z *y)
+/* Passes i..end-1 of x, from l1 and n = r ido on; the result is in x or y, as returned. */
+static fft_z *fft_some(const fft_core *p, int i, int end, ptrdiff_t l1, ptrdiff_t n, fft_z *x,
+                       fft_z *y, fft_z *t)
 {
-    fft_z *t = y + n;
-    for (ptrdiff_t l1 = 1; i < p->nf; l1 *= p->f[i++]) {
+    for (; i < end; l1 *= p->f[i++]) {
         n /= p->f[i];
         fft_pass(p->f[i], n, l1, p->w[i], p->c[i], x, y, t);
         fft_z *z = x;
@@ -708,8 +695,13 @@ static fft_z *fft_passes(const fft_core *p, int i, ptrdiff_t n, fft_z *x, fft_z 
     return x;
 }
 
-/* The first `outs` numbers of the transform of x[ins] and zeros, in x. back: lags k - j reversed.
- * */
+/* The passes from number i on, on x[n]. */
+static fft_z *fft_passes(const fft_core *p, int i, ptrdiff_t n, fft_z *x, fft_z *y)
+{
+    return fft_some(p, i, p->nf, 1, n, x, y, y + n);
+}
+
+/* The first `outs` numbers of the transform of x[ins] and zeros, in x; back: lags k - j reversed */
 static fft_z *fft_bluestein(const fft_core *p, int ins, int outs, int back, fft_z *x, fft_z *y)
 {
     const fft_core *q = p->conv;
@@ -739,17 +731,10 @@ static void fft_core_apart(const fft_core *p, fft_z *x, ptrdiff_t step, int swap
 {
     const int n = p->n, last = p->nf - 1;
     if (!p->conv && last > 0 && p->f[last] <= FFT_HAND && (p->f[0] <= FFT_HAND || p->f[0] == 16)) {
-        const ptrdiff_t ido = n / p->f[0];
-        fft_z *from = y, *to = y + n;
-        fft_pass_apart(p->f[0], ido, 1, p->w[0], p->c[0], x, step, swap, from, 1, 0);
-        ptrdiff_t l1 = p->f[0];
-        for (int i = 1; i < last; l1 *= p->f[i++]) {
-            fft_pass(p->f[i], n / l1 / p->f[i], l1, p->w[i], p->c[i], from, to, y + 2 * n);
-            fft_z *z = from;
-            from = to;
-            to = z;
-        }
-        fft_pass_apart(p->f[last], 1, l1, p->w[last], p->c[last], from, 1, 0, x, step, swap);
+        const ptrdiff_t ido = n / p->f[0], end = n / p->f[last];
+        fft_pass_apart(p->f[0], ido, 1, p->w[0], p->c[0], x, step, swap, y, 1, 0);
+        const fft_z *z = fft_some(p, 1, last, p->f[0], ido, y, y + n, y + 2 * n);
+        fft_pass_apart(p->f[last], 1, end, p->w[last], p->c[last], z, 1, 0, x, step, swap);
         return;
     }
     for (int k = 0; k < n; k++) y[k] = z_get(x + k * step, swap);
@@ -1033,20 +1018,17 @@ static const fft_real *fft_real_plan(fd_arena *a, int n)
     p->n = n;
     if (n % 2 == 0) {
         int h = n / 2;
-        fd_real *w = fd_raw(a, fd_real, 2 * (h / 2 + 1));
+        p->w = fft_roots(a, h / 2 + 1, 0, 1, n, 0.5);
         p->core = fft_core_plan(a, h, fft_bluestein_length(h, h, 1), h);
         if (!p->core) return NULL;
-        for (int k = 0; k <= h / 2; k++) fft_root_to(w + 2 * k, k, n, 0.5);
-        p->w = w;
         p->room = p->core->room + 1;
         return p;
     }
     int m = fft_bluestein_length(n, n / 2 + 1, 0.5), f[FFT_MAXF], levels = fft_factors(n, f);
     if (m) {
         p->core = fft_core_plan(a, n, m, n / 2 + 1);
-        if (!p->core) return NULL;
-        p->room = n + p->core->room;
-        return p;
+        p->room = p->core ? n + p->core->room : 0;
+        return p->core ? p : NULL;
     }
     ptrdiff_t len = n, room = 0;
     for (int l = 0; l < levels; l++) {
@@ -1106,8 +1088,7 @@ struct fd_fft {
 /* FD_R2C to and from a half spectrum */
 enum { FFT_HALF = FD_DST4 + 1 };
 
-/* vectors between a line and its scratch: where they are about 4 KB apart, as for powers of two,
- * a number that was just written holds up the next one that is read */
+/* vectors between a line and its scratch: 4 KB apart what was just written holds up what is read */
 enum { FFT_GAP = FFT_FEW ? 16 : 0 };
 
 /* scratch behind the line at v[1..len] */
@@ -1216,8 +1197,7 @@ static fd_vec *fft_dct4(const fd_fft *p, int sine, fd_vec *v)
     return d;
 }
 
-/* Transform the line at v[1..len] in v[room]; result at the pointer returned, number j at [j ^
- * *swap]. */
+/* Transform the line at v[1..len] in v[room]; the result returned has number j at [j ^ *swap]. */
 static fd_vec *fft_line(const fd_fft *p, int kind, int sign, fd_vec *v, int *swap)
 {
     const int sine = kind >= FD_DST1;
@@ -1256,7 +1236,7 @@ static int fft_dct4_place(int n, int c)
 static int fft_dct4_plan(fd_arena *a, fd_fft *p, int sine)
 {
     int n = p->n, *in = fd_raw(a, int, n), *out = fd_raw(a, int, n);
-    fd_real *w = fd_raw(a, fd_real, 2);
+    fd_real *w = fft_roots(a, 1, n % 8, 0, 8, 2);              /* 2 cos(pi n/4), 2 sin(pi n/4) */
     if (!w) return 0;
     for (int c = 0; c < n; c++) {
         int i = fft_dct4_place(n, c), o = fft_dct4_place(n, (int)((int64_t)8 * c % n));
@@ -1265,7 +1245,6 @@ static int fft_dct4_plan(fd_arena *a, fd_fft *p, int sine)
         in[c] = i;
         out[c] = sine && k & 1 ? ~o : o;
     }
-    fft_root_to(w, n % 8, 8, 2);                          /* 2 cos(pi n/4), 2 sin(pi n/4) */
     w[1] = -w[1];
     p->in = in;
     p->out = out;
@@ -1413,13 +1392,9 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
     if (near && m->unit == 1) {                                      /* lines side by side */
         for (ptrdiff_t q = 0; q < len; q++) {
             fd_real *x = m->x + at[0] + q * m->step;
-            if (count == FD_W) {
-                if (out) vstore(x, v[q ^ swap] * scale);
-                else v[q ^ swap] = vload(x);
-            } else {
-                if (out) vstore_n(x, v[q ^ swap] * scale, count);
-                else v[q ^ swap] = vload_n(x, count);
-            }
+            if (!out) v[q ^ swap] = count == FD_W ? vload(x) : vload_n(x, count);
+            else if (count == FD_W) vstore(x, v[q ^ swap] * scale);
+            else vstore_n(x, v[q ^ swap] * scale, count);
         }
     } else if (near && 2 * count > FD_W) {
         fft_move_pairs(m, m->x + at[0], count, out, v, swap, scale);
@@ -1601,13 +1576,9 @@ static int fft_plan_fill(fd_arena *a, fd_fft *p)
     if (four && n % 2) {
         if (!fft_dct4_plan(a, p, kind == FD_DST4)) return 0;
     } else if (four || three || kind == FD_DCT2 || kind == FD_DST2) {
-        fd_real *w = fd_raw(a, fd_real, 2 * (n / 2 + 1));
-        if (!w) return 0;
-        for (int k = 0; k <= n / 2; k++) {
-            if (four) fft_root_to(w + 2 * k, 8 * (int64_t)k + 1, 16 * (int64_t)n, 1);
-            else      fft_root_to(w + 2 * k, k, 4 * (int64_t)n, three ? 1 : 2);
-        }
-        p->w = w;
+        p->w = four ? fft_roots(a, n / 2 + 1, 1, 8, 16 * (int64_t)n, 1)
+                    : fft_roots(a, n / 2 + 1, 0, 1, 4 * (int64_t)n, three ? 1 : 2);
+        if (!p->w) return 0;
     }
     const fft_core *core = p->core ? p->core : p->real->core;
     if (FD_W > 1 && kind <= FD_R2C && core && !core->conv && core->n >= FFT_LONG
@@ -1627,11 +1598,8 @@ static void fft_alone(const fd_fft *p, int kind, int sign, fd_real scale, ptrdif
     fd_real *x = from->x + l / from->inner * from->outer + l % from->inner * from->dist;
     fd_real *y = to->x + l / to->inner * to->outer + l % to->inner * to->dist;
     if (kind == FD_C2C) fft_long(p->core, p->wl, x, NULL, y, NULL, sign > 0, scale, (fft_z *)v);
-    else {
-        fd_real *u = sign < 0 ? y : x, *t = sign < 0 ? x : y;
-        int half = kind == FFT_HALF;
-        fft_long_real(p->real, p->wl, sign, t, u, half, scale, (fd_real *)v);
-    }
+    else fft_long_real(p->real, p->wl, sign, sign < 0 ? x : y, sign < 0 ? y : x, kind == FFT_HALF,
+                       scale, (fd_real *)v);
 }
 
 /* Blocks b..end-1 of lines, from one place to another. A block has FD_W lines of a group, the last
@@ -1653,8 +1621,7 @@ static void fft_share(const fd_fft *p, int kind, int sign, double scale, ptrdiff
 }
 
 /* How lines are cut up: `blocks` of up to FD_W of them out of each `group`, or where they stay in
- * their place, `alone`, each by itself; and on how many threads, of which each wants p->room
- * vectors. */
+ * their place, `alone`, each by itself; and on how many threads, each with p->room vectors. */
 typedef struct { int alone; ptrdiff_t group, blocks, threads; } fft_cut;
 
 static fft_cut fft_cut_up(const fd_fft *p, ptrdiff_t lines, const fft_lines *from, int most)

@@ -807,18 +807,28 @@ FD_NOFMA_FN static void lin_row(ptrdiff_t n, int nin, const fd_real c[3],
 }
 #endif
 
-/* b functions of n reals, c [b][3]; y may be an input */
+/* block `task % blocks` of function `task / blocks` */
+static void lin_task(ptrdiff_t task, ptrdiff_t blocks, ptrdiff_t n, int nin, const fd_real *c,
+                     const fd_real *const in[3], fd_real *y)
+{
+    ptrdiff_t at = task % blocks * LIN_BLOCK, o = task / blocks * n + at;
+    ptrdiff_t len = n - at < LIN_BLOCK ? n - at : LIN_BLOCK;
+    const fd_real *from[3] = { NULL };
+    for (int j = 0; j < nin; j++) from[j] = in[j] + o;
+    lin_row(len, nin, c + task / blocks * 3, from, y + o);
+}
+
+/* b functions of n reals, c [b][3]; y may be an input. A parallel region of one thread would cost
+ * as much as a small row. */
 static void lin_batch(int b, ptrdiff_t n, int nin, const fd_real *c, const fd_real *const in[3],
                       fd_real *y)
 {
-    const ptrdiff_t blocks = (n + LIN_BLOCK - 1) / LIN_BLOCK;
-    FD_PARALLEL_IF(b * n >= LIN_SERIAL)
-    for (ptrdiff_t k = 0; k < b * blocks; k++) {      /* block k % blocks of function k/blocks */
-        ptrdiff_t at = k % blocks * LIN_BLOCK, o = k / blocks * n + at;
-        ptrdiff_t len = n - at < LIN_BLOCK ? n - at : LIN_BLOCK;
-        const fd_real *from[3] = { NULL };
-        for (int j = 0; j < nin; j++) from[j] = in[j] + o;
-        lin_row(len, nin, c + k / blocks * 3, from, y + o);
+    ptrdiff_t blocks = (n + LIN_BLOCK - 1) / LIN_BLOCK, tasks = b * blocks;
+    if (b * n < LIN_SERIAL) {
+        for (ptrdiff_t k = 0; k < tasks; k++) lin_task(k, blocks, n, nin, c, in, y);
+    } else {
+        FD_PARALLEL
+        for (ptrdiff_t k = 0; k < tasks; k++) lin_task(k, blocks, n, nin, c, in, y);
     }
 }
 
@@ -1228,10 +1238,15 @@ static void oracle_run(const void *self, int what, const fd_space *s, int b, con
     fd_to_modes(s, b, x, u, scratch);
     if (what == ORACLE_VJP) space_pull(s, b, dy, w, scratch);
     if (scratch.st->code) return;
-    FD_PARALLEL_IF((double)b * o->n * n >= LIN_BLOCK)
-    for (int i = 0; i < b; i++)
-        oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[threads_this()],
-                   work + threads_this() * each + 4 * modes);
+    if ((double)b * o->n * n < LIN_BLOCK) {
+        for (int i = 0; i < b; i++)
+            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, tab, work + 4 * modes);
+    } else {
+        FD_PARALLEL
+        for (int i = 0; i < b; i++)
+            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[threads_this()],
+                       work + threads_this() * each + 4 * modes);
+    }
     if (what == ORACLE_EVAL) fd_from_modes(s, b, u, y, scratch);
     if (what == ORACLE_VJP) space_push(s, b, w, y, scratch);
 }

@@ -25,6 +25,8 @@ static void explained(void)
         { FD_EIO, "cannot open", 0, { 0, 0, 0, 0 }, "a/b.npy", "here: cannot open: a/b.npy" },
     };
     char buf[128], shortened[12];
+    fd_status bare = { .code = FD_EARG };                             /* not by fd_fail */
+    OK(fd_explain(&bare, buf, sizeof buf) == FD_EARG && !strcmp(buf, ": "), "'%s'", buf);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fd_status st;
         fd_arena_over(NULL, 0, &st);
@@ -601,6 +603,31 @@ static void products(fd_arena a)
     OK(c[0] == 0 && c[1] == 0, "k = 0, beta = 0");
 }
 
+/* Sums so long that they are cut up, of so many rows that these are taken some at a time: the bits
+ * are those of a few rows, and the sum of whole numbers is right. */
+static void long_sums(void)
+{
+    enum { M = 130, N = 256, K = 35000, PART = 65 };
+    fd_status st;
+    fd_arena a = test_arena((size_t)(M + N) * K * sizeof(fd_real) + (1 << 25), &st);
+    fd_real *A = fd_raw(&a, fd_real, M * K), *B = fd_raw(&a, fd_real, N * K);
+    fd_real *C = fd_raw(&a, fd_real, M * N), *D = fd_raw(&a, fd_real, M * N);
+    if (!D) { OK(0, "memory"); return; }
+    for (int i = 0; i < M * K; i++) A[i] = (fd_real)(i % 3);
+    for (int i = 0; i < N * K; i++) B[i] = (fd_real)(i % 5 - 2);
+    fd_gemm(0, 0, M, N, K, 1, A, K, B, N, 0, C, N, a);
+    for (int i = 0; i < M; i += PART)
+        fd_gemm(0, 0, PART, N, K, 1, A + (ptrdiff_t)i * K, K, B, N, 0, D + i * N, N, a);
+    OK(!st.code && !memcmp(C, D, M * N * sizeof *C), "rows of long sums");
+    for (int i = 0; i < M; i += 43)
+        for (int j = 0; j < N; j += 51) {
+            double want = 0;
+            for (int k = 0; k < K; k++) want += (i * K + k) % 3 * ((k * N + j) % 5 - 2);
+            NEAR((double)C[i * N + j], want, 0, "entry %d, %d", i, j);
+        }
+    test_free();
+}
+
 /* the bits of an entry do not depend on what is computed beside it, nor on threads */
 static void product_bits(fd_arena a)
 {
@@ -733,6 +760,7 @@ static void product_errors(fd_arena a)
 {
     static const struct { int ta, tb, m, n, k, lda, ldb, ldc; const char *text; } rows[] = {
         { 0, 0, -1, 2, 3, 3, 2, 2, "fd_gemm: negative size: m, n, k: -1, 2, 3" },
+        { 0, 0, 1, -2, 3, 3, 2, 2, "fd_gemm: negative size: m, n, k: 1, -2, 3" },
         { 0, 0, 1, 2, -3, 3, 2, 2, "fd_gemm: negative size: m, n, k: 1, 2, -3" },
         { 0, 0, 4, 2, 3, 2, 2, 2, "fd_gemm: lda below the width of A: 2, 3" },
         { 1, 0, 4, 2, 3, 3, 2, 2, "fd_gemm: lda below the width of A: 3, 4" },
@@ -756,6 +784,18 @@ static void product_errors(fd_arena a)
                       0, x, rows[i].ldb, 0, 0, x + 50, rows[i].ldc, 4, s);
         OK(st2.code == FD_ESHAPE && x[50] == 7, "batch, row %d", (int)i);
     }
+    /* sums of nothing: alpha = 0 or k = 0 leave beta C; no rows or columns, nothing */
+    static const struct { int m, n, k; double alpha, want; } none[] = {
+        { 1, 1, 1, 0, 21 }, { 1, 1, 0, 1, 21 }, { 0, 1, 1, 1, 7 }, { 1, 0, 1, 1, 7 } };
+    for (int i = 0; i < 4; i++)
+        for (int batch = 0; batch < 2; batch++) {
+            x[0] = 1, x[50] = 7;
+            if (batch) fd_gemm_batch(1, 0, 0, none[i].m, none[i].n, none[i].k, none[i].alpha, x, 1,
+                                     1, x, 1, 1, 3, x + 50, 1, 1, a);
+            else fd_gemm(0, 0, none[i].m, none[i].n, none[i].k, none[i].alpha, x, 1, x, 1, 3,
+                         x + 50, 1, a);
+            NEAR((double)x[50], none[i].want, 0, "row %d, batch %d", i, batch);
+        }
     fd_status st = *a.st;
     fd_arena s = { a.beg, a.end, &st };
     fd_gemm_batch(-1, 0, 0, 1, 1, 1, 1, x, 1, 1, x, 1, 1, 0, x + 50, 1, 1, s);
@@ -1009,4 +1049,6 @@ void test_algebra(void)
     starved(a);
     untouched();
     OK(!st.code, "arena");
+    test_free();
+    long_sums();
 }

@@ -244,7 +244,10 @@ static void npy_bad(void)
           "dtype is not one of numbers: ", 8 },
         { 1, FD_EDATA, "{'descr': [('a]', '<f4'], 'fortran_order': False, 'shape': (1,), }",
           "malformed", 8 },
+        { 1, FD_EDATA, "{'descr': [(\"a'\", '<f4')], 'fortran_order': False, 'shape': (1,), }",
+          "dtype is not one of numbers: ", 8 },
         { 1, FD_EDATA, "{'descr': [('a, '<f4'", "malformed", 8 },
+        { 1, FD_ESHAPE, DICT("|O", "False", "(1, 1, 1, 1, 1, 1, 1)"), "more than 6 axes: ", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(3)"), "malformed", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(-3,)"), "malformed", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(1 2)"), "malformed", 12 },
@@ -285,6 +288,8 @@ static void npy_bad(void)
         { "GIF89a0000", 10, "neither .npy nor IDX" },
         { "\x93NUMPZ\1\0", 9, "not a .npy file" },
         { "", 0, "shorter" },
+        { "\x93", 1, "shorter" },
+        { "\x1f\x8a\x08\x00\x00\x00\x00\x00\x00\x00", 10, "neither .npy nor IDX" },
     };
     for (size_t r = 0; r < sizeof magic / sizeof magic[0]; r++) {
         spit(path, magic[r].bytes, (size_t)magic[r].n);
@@ -507,6 +512,79 @@ static void names(void)
     failed(&st, FD_EIO, "a device or a pipe", "/dev/null", "a device");
 }
 
+/* Names that are taken beside the file, a file that cannot be sought in, arguments of no use. */
+static void writers(void)
+{
+    const char *path = test_path("taken.npy"), *free = test_path("x.npz");
+    char beside[300];
+    unsigned char bytes[64];
+    const fd_real two[2] = { (fd_real)1.5, -2 };
+    fd_status st;
+    fd_arena a = fresh(&st);
+    sprintf(beside, "%s.%ld-0.tmp", path, (long)getpid());
+    spit(beside, "taken", 5);
+    fd_npy_save(&st, path, 1, (int[]){ 2 }, two);
+    const fd_array y = fd_npy_load(&a, path);
+    OK(!st.code && y.nd == 1 && y.n[0] == 2 && !memcmp(y.x, two, sizeof two), "beside another");
+    OK(slurp(beside, bytes, sizeof bytes) == 5 && !memcmp(bytes, "taken", 5), "which stays");
+    remove(beside);
+    OK(!leftover("taken.npy"), "and nothing more");
+
+    int pipes[2];
+    if (!pipe(pipes)) {
+        sprintf(beside, "/dev/fd/%d", pipes[0]);
+        if (exists(beside)) {
+            fd_load(&a, beside);
+            failed(&st, FD_EIO, "fd_load: not a plain file: ", beside, "a pipe");
+        }
+        close(pipes[0]);
+        close(pipes[1]);
+    }
+
+    fd_tensor t[3] = { { "x", 1, { 2 }, (fd_real *)two, NULL },
+                       { "y", 3, { 1 << 15, 1 << 14, 2 }, (fd_real *)two, NULL } };
+    fd_tensors f = { 1, 0, t, NULL, 0, NULL };
+    a = fresh(&st);
+    OK(!fd_tensor_need(&st, "here", NULL, "x"), "a tensor of nothing");
+    failed(&st, FD_EDATA, "here: missing tensor", "x", "no tensors");
+    remove(free);
+    a = fresh(&st);
+    FD_FAIL(&st, FD_EIO, "here", "before");
+    OK(!fd_tensor_need(&st, "here", &f, "x") && fd_npz_save(&st, free, &f) == FD_EIO
+       && fd_tensors_save(&st, free, &f) == FD_EIO && fd_npy_save(&st, free, 1, t->n, two) == FD_EIO
+       && fd_text_save(&st, free, "text") == FD_EIO && fd_png_save(&st, free, 1, 1, bytes) == FD_EIO
+       && fd_csv_save(&st, free, 1, (const char *[]){ "x" }, 1, (double[]){ 1 }) == FD_EIO
+       && fd_png_sheet(&st, free, 1, 1, 1, 1, two, 0, 1, FD_GRAY, 1, a) == FD_EIO
+       && !exists(free), "after a failure");
+    a = fresh(&st);
+    fd_npy_save(&st, free, 1, t->n, NULL);
+    fd_text_save(&st, free, NULL);
+    fd_png_save(&st, free, 1, 1, NULL);
+    fd_png_sheet(&st, free, 1, 1, 1, 1, NULL, 0, 1, FD_GRAY, 1, a);
+    fd_csv_save(&st, free, 1, (const char *[]){ "x" }, 1, NULL);
+    OK(!st.code && !exists(free), "nothing of nothing");
+    fd_npy_save(&st, free, -1, t->n, two);
+    failed(&st, FD_ESHAPE, "fd_npy_save: not a shape", "x.npz", "axes");
+    fresh(&st);
+    fd_csv_save(&st, free, 1, (const char *[]){ "x" }, -1, (double[]){ 1 });
+    failed(&st, FD_EARG, "fd_csv_save: not a table: columns, rows: 1, -1", "", "rows");
+    fresh(&st);
+    fd_csv_save(&st, free, 1, NULL, 1, (double[]){ 1 });
+    failed(&st, FD_EARG, "fd_csv_save: not a table: columns, rows: 1, 1", "", "names");
+    fresh(&st);                                  /* 4 GiB, of which not a number is looked at */
+    for (int k = 2; k < 10; k++) {
+        static const char *const names[] = { "2", "3", "4", "5", "6", "7", "8", "9" };
+        static fd_tensor many[10];
+        f.tensor = many;
+        many[k - 2] = t[1];
+        many[k - 2].name = names[k - 2];
+        f.count = k - 1;
+    }
+    fd_npz_save(&st, free, &f);
+    failed(&st, FD_EARG, "fd_npz_save: more than a zip without extensions holds", "", "4 GiB");
+    OK(!exists(free), "not a file");
+}
+
 /* --- IDX --- */
 
 static void idx(void)
@@ -548,6 +626,7 @@ static void idx(void)
     static const struct { const char *bytes; int n, code; const char *says; } bad[] = {
         { "\0\0\x0a\x01\0\0\0\1\0", 9, FD_EDATA, "not an IDX" },
         { "\0\1\x08\x01\0\0\0\1\0", 9, FD_EDATA, "not an IDX" },
+        { "\1\0\x08\x01\0\0\0\1\0", 9, FD_EDATA, "not an IDX" },
         { "\0\0\x08\x01\0\0\0\1\0\0", 10, FD_EDATA, "longer" },
         { "\0\0\x08\x01\0\0\1\1\0\0", 10, FD_EDATA, "shorter" },
         { "\0\0\x08\x07\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0", 33, FD_ESHAPE,
@@ -1069,14 +1148,45 @@ static void npz_bad(void)
         failed(&st, FD_EDATA, "fd_tensors_load: ", rows[r].name, rows[r].says);
         failed(&st, FD_EDATA, rows[r].says, rows[r].name, rows[r].says);
     }
+    /* the end of a long path and the beginning of a long name are said */
+    char far[160] = "build/scratch", name[131];
+    while (strlen(far) < 130) strcat(far, "/../scratch");
+    strcat(far, "/bad.npz");
+    memset(name, 'x', 126);
+    strcpy(name + 126, ".npy");
+    npz_three(z, data);
+    z[0].name = name, z[0].named = 130, z[0].flags |= 1;
+    spit(path, file, zip(file, 0, 3, z));
+    fd_arena a = fresh(&st);
+    fd_tensors_load(&a, far);
+    name[95] = 0;
+    failed(&st, FD_EDATA, "encrypted entry: ", name, "long");
     /* an entry with more behind its array; a checksum that is wrong; many entries of the same
      * bytes */
     npz_three(z, data);
     npy(data[0], 1, DICT("<f4", "False", "(2, 2)"), npz_c, 16);
     spit(path, file, zip(file, 0, 3, z));
-    fd_arena a = fresh(&st);
+    a = fresh(&st);
     fd_tensors_load(&a, path);
     failed(&st, FD_EDATA, "goes on after its array: ", ": fno_blocks.convs.0.weight", "longer");
+    /* the end says that its zip64 part counts, which is not there, or which lacks a number */
+    static const char *const wide[] = { "malformed zip: ", "bad.npz" };
+    for (int i = 0; i < 2; i++) {
+        npz_three(z, data);
+        n = zip(file, ZIP_WIDE, 3, z);
+        unsigned char *at = file + (i ? n - 22 - 20 - 56 - (size_t)28 + 2 : n - 22);
+        if (i) at[0] = 16;                        /* of the last entry: three numbers in 16 bytes */
+        a = fresh(&st);
+        if (i) spit(path, file, n); else spit(path, at, 22);
+        fd_tensors f = fd_tensors_load(&a, path);
+        OK(!f.count, "zip64, row %d", i);
+        failed(&st, FD_EDATA, wide[i], "bad.npz", "zip64");
+    }
+    n = zip(file, ZIP_WIDE, 1, z);                       /* only the place is too large for the end */
+    memcpy(file + n - 22 + 8, "\1\0\1\0\0\0\0\0", 8);
+    a = fresh(&st);
+    spit(path, file, n);
+    OK(fd_tensors_load(&a, path).count == 1 && !st.code, "%s", st.code ? st.what : "");
     npz_three(z, data);
     n = zip(file, 0, 3, z);
     file[30 + 29 + z[0].n - 1] ^= 1;
@@ -1274,6 +1384,87 @@ static void tensors_many(void)
            f.tensor[i].name);
 }
 
+/* FNV-1a, by which names are told apart */
+static uint32_t fnv(const char *p)
+{
+    uint32_t h = 2166136261u;
+    for (; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
+    return h;
+}
+
+/* Names that fall into one part of all hashes, more than a table of them holds; more tensors than a
+ * zip may have; a header longer than the format allows. */
+static void too_many(void)
+{
+    enum { N = 2100, PARTS = N / 682 + 1, ALL = 65535, LONG = 100000001 };
+    static char name[ALL][8];
+    static fd_tensor t[ALL];
+    const char *path = test_path("names.safetensors");
+    const fd_real x = 1;
+    fd_tensors f = { N, 0, t, NULL, 0, NULL };
+    fd_status st;
+    for (int i = 0, k = 0; i < N; k++) {
+        sprintf(name[i], "%d", k);
+        if (fnv(name[i]) % PARTS) continue;
+        t[i] = (fd_tensor){ name[i], 0, { 0 }, (fd_real *)&x, NULL };
+        i++;
+    }
+    fresh(&st);
+    OK(!fd_tensors_save(&st, path, &f), "%s", st.code ? st.what : "");
+    fd_arena a = test_arena(1 << 22, &st);
+    const fd_tensors g = fd_tensors_load(&a, path);
+    OK(g.count == N && !strcmp(g.tensor[N - 1].name, name[N - 1]), "they come back");
+    t[N - 1].name = name[N - 3];
+    fresh(&st);
+    fd_tensors_save(&st, path, &f);
+    failed(&st, FD_EARG, "fd_tensors_save: a name is there twice: ", name[N - 3], "twice");
+    fresh(&st);
+    f.count = ALL;
+    for (int i = 0; i < ALL; i++) {
+        sprintf(name[i], "%d", i);
+        t[i] = (fd_tensor){ name[i], 0, { 0 }, (fd_real *)&x, NULL };
+    }
+    fd_npz_save(&st, path, &f);
+    failed(&st, FD_EARG, "fd_npz_save: more than a zip without extensions holds", "", "65535");
+    char *text = malloc(LONG);
+    if (!text) return;
+    memset(text, 'x', LONG - 1);
+    text[LONG - 1] = 0;
+    t->name = text;
+    f.count = 1;
+    fresh(&st);
+    fd_tensors_save(&st, path, &f);
+    failed(&st, FD_EARG, "fd_tensors_save: header is larger than 100 MB: ", "names.safetensors",
+           "a long name");
+    free(text);
+}
+
+/* Headers that other writers may make: white space of any kind, a type of any length, any UTF-8. */
+static void headers(void)
+{
+    enum { N = 1500 };
+    static unsigned char file[4096], bytes[N];
+    const char *path = test_path("other");
+    fd_status st;
+    for (int i = 0; i < N; i++) bytes[i] = (unsigned char)(i * 7);
+    spit(path, file, npy(file, 1, "{'descr':\r'|u1',\t'fortran_order':\nFalse, 'shape': (1500,)}",
+                         bytes, N));
+    fd_arena a = test_arena(1 << 16, &st);
+    const fd_array y = fd_npy_load(&a, path);
+    int right = y.nd == 1 && y.n[0] == N;
+    for (int i = 0; right && i < N; i++) right = y.x[i] == bytes[i];
+    OK(right && !st.code, "bytes behind white space");
+    static const char text[] = "{\"\xe0\xa0\x80\":" T("A_TYPE_OF_A_LONG_NAME", "2", "0,8") ",\"b\":"
+                               T("U8", "2", "8,10") "}";
+    spit(path, file, safe(file, sizeof text - 1, text, sizeof text - 1, bytes, 10));
+    a = test_arena(1 << 16, &st);
+    const fd_tensors f = fd_tensors_load(&a, path);
+    OK(!st.code && f.count == 1 && f.others == 1, "%s", st.code ? st.what : "");
+    if (f.others == 1)
+        OK(f.tensor->x[1] == 7 * 9 && !strcmp(f.other->name, "\xe0\xa0\x80")
+           && strstr(f.other->type, "A_TYPE_OF_A_LONG_NAME"), "%s", f.other->type);
+}
+
 /* Headers made to cost: memory in proportion to the file, and time too (a square would be
  * hours). */
 static void costs(void)
@@ -1322,7 +1513,8 @@ static void costs(void)
 static void starved(void)
 {
     const char *paths[] = { test_path("s.npy"), test_path("s.idx"), test_path("s.safetensors"),
-                            test_path("s.npz") };
+                            test_path("s.npz"), test_path("s.other") };
+    static unsigned char others[512];
     fd_real x[30];
     unsigned char bytes[12 + 30] = { 0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 10 };
     int n[2] = { 3, 10 };
@@ -1337,7 +1529,12 @@ static void starved(void)
     fd_tensors_save(&st, paths[2], &f);
     fd_npz_save(&st, paths[3], &f);
     OK(!st.code, "%s", st.code ? st.what : "");
-    for (int kind = 0; kind < 4; kind++) {
+    float y4[30];
+    for (int i = 0; i < 30; i++) y4[i] = (float)x[i];
+    test_little(y4, y4, sizeof *y4, 30);
+    static const char text[] = "{\"y\":" T("F32", "30", "0,120") ",\"z\":" T("X", "1", "120,121") "}";
+    spit(paths[4], others, safe(others, sizeof text - 1, text, sizeof text - 1, y4, 120) + 1);
+    for (int kind = 0; kind < 5; kind++) {
         int done = 0;
         for (size_t size = 0; !done && size < 4096; size += 32) {
             fd_arena a = fd_arena_over(mem, size, &st);
@@ -1429,10 +1626,16 @@ static void pictures(void)
        "%d pixels wrong, %d of gaps", wrong, gaps);
     stbi_image_free(px);
     OK(!fd_png_sheet(&st, path, 1, 1, FH, FW, x, 1, 1, FD_GRAY, 1, a), "lo = hi");
+    OK(!fd_png_sheet(&st, path, 1, 2, 1, 1, x + 16, 1, 1, FD_GRAY, 1, a), "lo = hi");
+    n = slurp(path, file, sizeof file);
+    px = stbi_load_from_memory(file, (int)n, &w, &h, &c, 0);
+    OK(px && w == 4 && h == 1 && px[0] == 128 && px[1] == 128 && px[9] == 255 && px[10] == 0,
+       "the middle, and not a number");
+    stbi_image_free(px);
 
     static const int sizes[][5] = { { 0, 1, 1, 1, 1 }, { 1, 1, 1, -1, 1 }, { 1, 1, 1, 1, 0 },
         { 2147483647, 2147483647, 2147483647, 2147483647, 2147483647 },
-        { 1 << 20, 1, 1 << 20, 1, 4096 } };
+        { 1 << 20, 1, 1 << 20, 1, 4096 }, { 1, 4096, 1, 4096, 2 } };
     for (size_t r = 0; r < sizeof sizes / sizeof sizes[0]; r++) {
         const int *z = sizes[r];
         a = fresh(&st);
@@ -1445,6 +1648,13 @@ static void pictures(void)
     fresh(&st);
     fd_png_save(&st, path, 0, 7, &rgb[0][0][0]);
     failed(&st, FD_ESHAPE, "fd_png_save", "0, 7", "picture");
+    static const struct { int h, w; const char *says; } sides[] = {
+        { 7, 0, "7, 0" }, { 1, (1 << 24) + 1, "1, 16777217" }, { 1 << 24, 8, "16777216, 8" } };
+    for (int i = 0; i < 3; i++) {
+        fresh(&st);
+        fd_png_save(&st, path, sides[i].h, sides[i].w, &rgb[0][0][0]);
+        failed(&st, FD_ESHAPE, "fd_png_save", sides[i].says, "picture");
+    }
     fresh(&st);
     fd_png_save(&st, test_path("none/p.png"), H, W, &rgb[0][0][0]);
     failed(&st, FD_EIO, "fd_png_save: cannot create: ", "none/p.png", "no folder");
@@ -1453,9 +1663,15 @@ static void pictures(void)
     a = fresh(&st);
     fd_png_sheet(&st, path, COUNT, COLS, FH, FW, x, 0, 1, 9, 1, a);
     failed(&st, FD_EARG, "fd_png_sheet: unknown colour map: 9", "", "map");
+    a = fresh(&st);
+    fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, 0, 1, -1, 1, a);
+    failed(&st, FD_EARG, "fd_png_sheet: unknown colour map: -1", "", "map");
     unsigned char odd[3] = { 0, 0, 0 };
     fd_colour(-1, .5, odd);
     OK(odd[0] == 255 && odd[1] == 0 && odd[2] == 255, "an unknown map");
+    odd[0] = 0;
+    fd_colour(FD_DIVERGING + 1, .5, odd);
+    OK(odd[0] == 255 && odd[1] == 0 && odd[2] == 255, "one more");
     a = fresh(&st);
     fd_load(&a, NULL);
     failed(&st, FD_EARG, "fd_load: no name of a file", "", "NULL");
@@ -1493,11 +1709,14 @@ void test_files(void)
     npy_bad();
     npy_write();
     names();
+    writers();
     idx();
     tensors_good();
     tensors_bad();
     tensors_write();
     tensors_many();
+    too_many();
+    headers();
     npz_good();
     npz_bad();
     npz_write();

@@ -363,6 +363,13 @@ static int all(fd_arena a, const fd_space *s, int m, const fd_real *x, int n, co
     return a.st->code;
 }
 
+/* the failure has this text and FD_EARG; it is forgotten */
+static void refused(fd_status *st, const char *text)
+{
+    OK(st->code == FD_EARG && !strncmp(explain(st), text, strlen(text)), "%s", explain(st));
+    st->code = FD_OK;
+}
+
 static void robust(void)
 {
     enum { M = 30, N = 21 };
@@ -418,6 +425,46 @@ static void robust(void)
     for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of a failed space", i);
     all(a, &s, M, NULL, N, NULL, got);
     for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of NULL", i);
+    all(a, NULL, M, x, N, y, got);
+    for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of no space", i);
+    all(a, &s, M, x, N, NULL, got);
+    for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of x alone", i);
+    OK(isnan(fd_crps(&s, M, x, NULL, a)), "no truth");
+    fd_spectrum(&s, M, x, 3, NULL, a);
+    got[0] = 7;
+    fd_spectrum(&s, M, NULL, 3, got, a);
+    OK(got[0] == 7 && !st.code, "no spectrum");
+    for (int i = 0; i < 2; i++) {                          /* too few of either */
+        const int m = i ? N : 1, n = i ? 1 : N;
+        OK(isnan(fd_energy_distance(&s, m, x, n, y)), "energy distance of one function");
+        OK(isnan(fd_mmd2(&s, m, x, n, y, 0, a)), "MMD");
+        refused(&st, "fd_mmd2: needs two functions of each kind");
+        OK(isnan(fd_w2_modes(&s, m, x, n, y, a)), "W2 of modes");
+        refused(&st, "fd_w2_modes: needs two functions of each kind");
+        OK(isnan(fd_frechet(&s, 1, m, x, n, y, a)), "Frechet");
+        refused(&st, "fd_frechet: needs components and two functions of each");
+        OK(isnan(fd_sliced_w2(&s, fd_seed(1), 1, i * N, x, N - i * N, y, a)), "sliced W2");
+        refused(&st, "fd_sliced_w2: needs directions and functions");
+    }
+    OK(isnan(fd_crps(&s, 0, x, y, a)), "CRPS");
+    refused(&st, "fd_crps: an empty ensemble");
+    x[0] = NAN;
+    OK(isnan(fd_frechet(&s, 3, M, x, N, y, a)) && st.code == FD_EDATA, "Frechet of no numbers: %s",
+       explain(&st));
+    st.code = FD_OK;
+    double cost = 1;
+    int to = -7;
+    for (size_t size = 0; size < 512; size += 64) {
+        fd_arena few = fd_arena_over(mem, size, &st);
+        const double sum = fd_assignment(1, &cost, &to, few);
+        OK(st.code ? st.code == FD_ENOMEM && isnan(sum) : sum == 1 && to == 0, "%d bytes",
+           (int)size);
+        to = -7;
+    }
+    OK(!st.code, "enough");
+    a = fd_arena_over(mem, sizeof mem, &st);
+    FD_FAIL(&st, FD_EIO, "here", "before");
+    OK(isnan(fd_assignment(1, &cost, &to, a)) && to == -7, "no assignment after a failure");
 }
 
 /* against all permutations of six, and against sorting on a line */

@@ -2881,6 +2881,395 @@ static void daps(void)
     daps_parts(C, d.phi, a);
 }
 
+/* --- what cannot be, and what is not there --- */
+
+/* the call fails with this code and a line that holds the text; the failure is forgotten */
+#define SAYS(call, want, text) \
+    do { call; OK(a.st->code == (want) && strstr(explain(a.st), text), #call ": '%s'", \
+                  explain(a.st)); a.st->code = FD_OK; } while (0)
+
+static void no_observations(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = cells(&a, 8), two = fd_grid(&a, 2, (int[]){ 8, 8 }, NULL, NULL, 1);
+    const fd_space pair = fd_grid(&a, 1, (int[]){ 8 }, NULL, (int[]){ FD_NEUMANN }, 2);
+    const fd_space far = fd_grid(&a, 1, (int[]){ 8 }, (double[]){ 2 }, (int[]){ FD_NEUMANN }, 1);
+    const fd_space ring = fd_grid(&a, 1, (int[]){ 8 }, NULL, NULL, 1), none = { .nd = 0 };
+    fd_real x[8] = { 0 }, basis[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    const fd_space dense = fd_dense(NULL, 8, 1, basis, basis, 1);
+    fd_space many = s;
+    const double place = .4, half = -.1, mul[8] = { 1, 1, NAN, 1, 1, 1, 1, 1 }, no_sd[2] = { .1, 0 };
+    many.points = many.modes = (ptrdiff_t)1 << 31;
+    /* observations that ask for nothing */
+    SAYS(fd_obs_points(&a, &s, 0, &place, NULL), FD_EARG, "fd_obs_points: needs observations");
+    SAYS(fd_obs_points(&a, &s, 1, NULL, NULL), FD_EARG, "fd_obs_points: needs observations");
+    SAYS(fd_obs_points(&a, &dense, 1, &place, NULL), FD_EARG, "fd_obs_points: needs observations");
+    SAYS(fd_obs_boxes(&a, &s, 1, &place, &half, NULL), FD_EARG, "half width is negative");
+    SAYS(fd_obs_boxes(&a, &s, 1, &place, mul + 2, NULL), FD_EARG, "half width is negative");
+    SAYS(fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ -1 }), FD_EARG, "no such value");
+    SAYS(fd_obs_pick(&a, &s, 1, NULL), FD_EARG, "fd_obs_pick: needs observations");
+    SAYS(fd_obs_pick(&a, &s, 0, (ptrdiff_t[]){ 1 }), FD_EARG, "fd_obs_pick: needs observations");
+    SAYS(fd_obs_matrix(&a, &s, 1, NULL), FD_EARG, "fd_obs_matrix: needs observations");
+    SAYS(fd_obs_functions(&a, &s, 1, NULL), FD_EARG, "fd_obs_functions: needs observations");
+    SAYS(fd_obs_coarse(&a, &s, &two), FD_ESHAPE, "grids of other axes");
+    SAYS(fd_obs_coarse(&a, &s, &pair), FD_ESHAPE, "grids of other axes");
+    SAYS(fd_obs_coarse(&a, &s, &far), FD_ESHAPE, "grids of other axes");
+    SAYS(fd_obs_coarse(&a, &s, &ring), FD_ESHAPE, "grids of other axes");
+    SAYS(fd_obs_coarse(&a, &dense, &s), FD_ESHAPE, "grids of other axes");
+    SAYS(fd_obs_coarse(&a, &s, &many), FD_EARG, "fd_obs_coarse: too many points");
+    SAYS(fd_obs_modal(&a, &dense, mul), FD_EARG, "needs a grid and factors");
+    SAYS(fd_obs_modal(&a, &s, NULL), FD_EARG, "needs a grid and factors");
+    SAYS(fd_obs_modal(&a, &many, mul), FD_EARG, "needs a grid and factors");
+    SAYS(fd_obs_modal(&a, &s, mul), FD_EDATA, "a factor is not finite; mode: 2");
+    /* on spaces that failed, and after a failure: nothing, and no word of it */
+    for (int i = 0; i < 3; i++) {
+        const fd_space *z = i == 0 ? NULL : i == 1 ? &none : &s;
+        if (i == 2) FD_FAIL(&st, FD_EIO, "here", "before");
+        OK(!fd_obs_points(&a, z, 1, &place, NULL).m && !fd_obs_boxes(&a, z, 1, &place, NULL, NULL).m
+           && !fd_obs_coarse(&a, z, &s).m && !fd_obs_coarse(&a, &s, z).m
+           && !fd_obs_modal(&a, z, basis[0] > 0 ? no_sd : NULL).m
+           && !fd_obs_matrix(&a, z, 1, x).m && st.code == (i == 2 ? FD_EIO : FD_OK),
+           "nothing to see, %d: %s", i, explain(&st));
+    }
+    st.code = FD_OK;
+    /* noise */
+    const double flat[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 1, 3 }), blur = fd_obs_modal(&a, &s, flat);
+    fd_obs empty = { .m = 0 }, was = o;
+    SAYS(fd_obs_noise_each(&a, &blur, flat), FD_EARG, "fd_obs_modal has one standard deviation");
+    SAYS(fd_obs_noise_cov(&a, &blur, flat), FD_EARG, "fd_obs_modal has one standard deviation");
+    SAYS(fd_obs_noise_each(&a, &o, no_sd), FD_EDATA, "not positive and finite; observation: 1");
+    SAYS(fd_obs_noise_cov(&a, &o, (double[]){ 1, 2, 2, 1 }), FD_EDATA, "not positive definite");
+    SAYS(fd_obs_noise(&a, &o, -1), FD_EDATA, "fd_obs_noise");
+    fd_obs_noise(&a, &empty, 1), fd_obs_noise_each(&a, &empty, flat);
+    fd_obs_noise_cov(&a, &empty, flat);
+    fd_obs_noise_each(&a, &o, NULL), fd_obs_noise_cov(&a, &o, NULL);
+    FD_FAIL(&st, FD_EIO, "here", "before");
+    fd_obs_noise(&a, &o, 1), fd_obs_noise_each(&a, &o, flat);
+    fd_obs_noise_cov(&a, &o, (double[]){ 1, 0, 0, 1 });
+    OK(!empty.sd && !empty.each && !empty.chol && o.sd == was.sd && o.each == was.each
+       && o.chol == was.chol && st.code == FD_EIO, "no noise");
+    /* after a failure, and then without one argument */
+    double y[2] = { 7, 7 };
+    fd_real g[8] = { 7 };
+    for (int i = 0; i < 5; i++) {
+        const fd_obs *q = i == 1 ? NULL : i == 2 ? &empty : &o;
+        fd_obs_draw(q, fd_seed(1), 0, 1, i == 3 ? NULL : x, i == 4 ? NULL : y, a);
+        if (i < 3) fd_obs_adjoint(q, 1, NULL, y, g, a);
+        if (i == 3) fd_obs_adjoint(q, 1, NULL, NULL, g, a);
+        if (i == 4) fd_obs_adjoint(q, 1, NULL, y, NULL, a);
+        if (i < 4) OK(isnan(fd_obs_check(q, i == 3 ? NULL : x, fd_seed(1), a))
+                      && isnan(fd_obs_misfit(q, y, i == 3 ? NULL : x, NULL, a)), "%d", i);
+        OK(y[0] == 7 && g[0] == 7, "nothing of nothing, %d", i);
+        st.code = FD_OK;
+    }
+    SAYS(fd_obs_potential(&a, &o, y), FD_EARG, "no noise, so there is no likelihood");
+    SAYS(fd_obs_potential(&a, &o, NULL), FD_EARG, "needs the numbers that were observed");
+    test_free();
+}
+
+/* Gains, and the moves that are made of them. */
+static void no_gains(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    small q;
+    small_new(&q, &a, .05);
+    fd_obs quiet = fd_obs_pick(&a, &q.s, SM, (ptrdiff_t[]){ 2, 6 }), bent = q.o, empty = { .m = 0 };
+    bent.linear = 0;
+    const fd_space far = fd_grid(&a, 1, (int[]){ SN }, (double[]){ 2 }, (int[]){ FD_NEUMANN }, 1);
+    const fd_space fine = cells(&a, 9);
+    fd_cov *on_far = fd_cov_matern(&a, &far, 1, .3, 1.5), *on_fine = fd_cov_on(&a, q.c0, &fine);
+    const double flat[SN] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    fd_obs blur = fd_obs_modal(&a, &q.s, flat);
+    SAYS(fd_gain_new(&a, &q.o, on_fine, NULL), FD_ESHAPE, "covariance and observation have");
+    SAYS(fd_gain_new(&a, &blur, on_far, NULL), FD_ESHAPE, "covariance and observation have");
+    SAYS(fd_gain_new(&a, &bent, q.c0, NULL), FD_EARG, "needs a function to linearise at");
+    OK(!fd_gain_new(&a, NULL, q.c0, NULL) && !fd_gain_new(&a, &empty, q.c0, NULL)
+       && !fd_gain_new(&a, &q.o, NULL, NULL) && !st.code, "no gain of nothing");
+    fd_gain *g = fd_gain_new(&a, &q.o, q.c0, NULL), *still = fd_gain_new(&a, &quiet, q.c0, NULL);
+    fd_gain *curved = fd_gain_new(&a, &bent, q.c0, q.m0);
+    if (!curved) { OK(0, "%s", explain(&st)); return; }
+    fd_process p = fd_vp(q.c0, .1, 20), heat = fd_heat(q.c0, 1, .02, NULL, NULL, 2), void_p = p;
+    void_p.law = NULL;
+    fd_model m = fd_oracle_gauss(&a, &p, q.m0, q.c0);
+    const double t[3] = { 1, .5, .1 }, one = 1;
+    fd_sampler how = { .p = &p, .model = m, .t = t, .steps = 2, .scheme = FD_DDIM };
+    fd_real x[SN] = { 7 };
+    double z[SM] = { 7, 7 }, e[SM] = { 7, 7 };
+    SAYS(fd_gain_condition(curved, 1, 1, q.y, NULL, x, a), FD_EARG, "linear");
+    SAYS(fd_posterior_new(&a, NULL, q.c0, &bent, q.y), FD_EARG, "linear");
+    SAYS(fd_posterior_new(&a, NULL, q.c0, &q.o, NULL), FD_EARG, "needs the numbers");
+    SAYS(fd_oracle_posterior(&a, &p, 1, NULL, NULL, (const fd_cov *[]){ q.c0 }, &bent, q.y), FD_EARG,
+         "linear");
+    SAYS(fd_project(g, 1, q.y, x, NULL, a), FD_EARG, "fd_project");
+    SAYS(fd_project(still, 1, q.y, x, e, a), FD_EARG, "fd_project");
+    SAYS(fd_project(curved, 1, q.y, x, e, a), FD_EARG, "linear");
+    SAYS(fd_project_flat(&bent, 1, q.y, x, a), FD_EARG, "linear");
+    SAYS(fd_project_denoised(g, &p, .5, 1, q.y, x, NULL, x, NULL, a), FD_EARG, "fd_project_denoised");
+    SAYS(fd_path_move(g, &p, 0, 1, .5, 1, q.y, NULL, z, a), FD_EARG, "no such path: 0");
+    SAYS(fd_path_move(g, &p, 4, 1, .5, 1, q.y, NULL, z, a), FD_EARG, "no such path: 4");
+    SAYS(fd_path_move(g, &p, FD_PATH_FRESH, .5, .5, 1, q.y, NULL, z, a), FD_EARG, "times must fall");
+    SAYS(fd_noise_step(&how, &quiet, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
+    how.p = &heat;
+    SAYS(fd_noise_step(&how, &q.o, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
+    SAYS(fd_ucos(&a, g, &heat, q.y, m), FD_EARG, "one m and v for all modes");
+    SAYS(fd_ucos(&a, curved, &p, q.y, m), FD_EARG, "linear");
+    SAYS(fd_ucos(&a, g, &p, NULL, m), FD_EARG, "needs the numbers");
+    SAYS(fd_ucos_noise(g, &heat, fd_seed(1), 0, 1, &one, x, a), FD_EARG, "one m and v for all modes");
+    SAYS(fd_eci_step(&p, &m, still, NULL, .5, .4, 1, x, NULL, a), FD_EARG, "takes numbers y");
+    SAYS(fd_eci_step(&p, &m, fd_gain_new(&a, &(fd_obs){ 0 }, q.c0, NULL), NULL, .4, .5, 1, x, NULL,
+                     a), FD_EARG, "times must fall");
+    p = fd_vp(on_fine, .1, 20);
+    SAYS(fd_eci_step(&p, &m, still, q.y, .5, .4, 1, x, NULL, a), FD_ESHAPE, "different points");
+    p = fd_vp(q.c0, .1, 20);
+    /* after a failure, and without one argument: nothing happens */
+    FD_FAIL(&st, FD_EIO, "here", "before");
+    for (int i = 0; i < 4; i++) {
+        const fd_gain *w = i == 1 ? NULL : g;
+        const fd_obs *w_o = i == 1 ? NULL : i == 2 ? &empty : &q.o;
+        const fd_process *w_p = i == 2 ? &void_p : &p;
+        how.p = i == 3 ? NULL : w_p;
+        if (i < 2) fd_gain_add(w, 1, 1, z, x, a), fd_gain_condition(w, 1, 1, q.y, NULL, x, a);
+        if (i == 1) fd_gain_solve(w, 1, 1, 1, q.y, z, a);
+        if (i == 2) fd_gain_solve(g, 1, 1, 1, NULL, z, a), fd_gain_add(g, 1, 1, NULL, x, a);
+        if (i == 2) fd_gain_condition(g, 1, 1, NULL, NULL, x, a);
+        if (i == 3) fd_gain_solve(g, 1, 1, 1, q.y, NULL, a), fd_gain_add(g, 1, 1, z, NULL, a);
+        if (i == 3) fd_gain_condition(g, 1, 1, q.y, NULL, NULL, a);
+        if (i < 2) OK(isnan(fd_gain_logdet(w, 1, 1, a)), "no determinant");
+        if (i < 2) fd_project(w, 1, q.y, x, e, a);
+        if (i < 3) fd_project_flat(w_o, 1, q.y, x, a);
+        if (i < 3) fd_path_move(w, w_p, FD_PATH_MEAN, 1, .5, 1, q.y, NULL, z, a);
+        fd_noise_step(&how, i < 3 ? w_o : &q.o, .5, .4, 1, e, NULL, NULL, a);
+        if (i < 3) OK(!fd_ucos(&a, w, w_p, q.y, m).eval, "no UCoS");
+        if (i < 3) fd_ucos_noise(w, w_p, fd_seed(1), 0, 1, &one, x, a);
+        OK(x[0] == 7 && z[0] == 7 && e[0] == 7, "nothing of nothing, %d", i);
+        OK(st.code == (i ? FD_OK : FD_EIO), "%d: %s", i, explain(&st));
+        st.code = FD_OK;
+    }
+    fd_posterior *post = fd_posterior_new(&a, NULL, q.c0, &q.o, q.y);
+    fd_posterior_draw(NULL, fd_seed(1), 0, 1, x, a), fd_posterior_draw(post, fd_seed(1), 0, 0, x, a);
+    fd_posterior_draw(post, fd_seed(1), 0, 1, NULL, a);
+    fd_posterior_std(NULL, x, a), fd_posterior_std(post, NULL, a);
+    OK(x[0] == 7 && !st.code, "no draws");
+    test_free();
+}
+
+/* Guides, particles, chains and the methods as released. */
+static void no_methods(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    small q;
+    small_new(&q, &a, .05);
+    fd_obs quiet = fd_obs_pick(&a, &q.s, SM, (ptrdiff_t[]){ 2, 6 }), bent = q.o;
+    const fd_space fine = cells(&a, 9);
+    fd_cov *on_fine = fd_cov_on(&a, q.c0, &fine);
+    fd_process p = fd_vp(q.c0, .1, 20), heat = fd_heat(q.c0, 1, .02, NULL, NULL, 2);
+    fd_process other = fd_vp(on_fine, .1, 20), void_p = p;
+    const double t[3] = { 1, .5, .1 };
+    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = 2,
+                       .scheme = FD_ANCESTRAL };
+    fd_sampler flow = how;
+    fd_real x[SN] = { 7 };
+    bent.linear = 0;
+    void_p.law = NULL;
+    flow.scheme = FD_DDIM;
+    const fd_guide good = { &p, how.model, &q.o, q.y, FD_GUIDE_DPS, .3, 0 };
+    for (int i = 0; i < 7; i++) {
+        fd_guide bad = good;
+        if (i == 0) bad.rule = 0;
+        if (i == 1) bad.rule = 4;
+        if (i == 2) bad.zeta = -1;
+        if (i == 3) bad.zeta = INFINITY;
+        if (i == 4) bad.model.vjp = NULL;
+        if (i == 5) bad.model.eval = NULL;
+        if (i == 6) bad.p = &other;
+        SAYS(fd_guided(&a, &bad), i == 6 ? FD_ESHAPE : FD_EARG, i < 2 ? "no such rule" : i < 4
+             ? "zeta is negative or not finite" : i < 6 ? "needs a model with vjp"
+             : "noise and observation have different points");
+    }
+    fd_guide empty = good;
+    empty.p = &void_p;
+    OK(!fd_guided(&a, &empty).eval && !st.code, "no guide of no process");
+    for (int i = 0; i < 8; i++) {
+        fd_sampler bad = how;
+        fd_guide guide = good;
+        if (i == 0) bad.p = &heat, bad.model = fd_oracle_gauss(&a, &heat, q.m0, q.c0);
+        if (i == 1) bad.scheme = FD_PF_HEUN;
+        if (i == 2) bad.corrector = FD_CORRECT_SNR, bad.cprm = .1;
+        if (i == 3) bad.churn = .1;
+        if (i == 4) bad.scheme = FD_ANCESTRAL_OPTIMAL;
+        if (i == 5) guide.o = &quiet;
+        if (i == 6) guide.o = &bent;
+        if (i == 7) guide.y = NULL;
+        SAYS(OK(!fd_particles_begin(&a, &bad, &guide, fd_seed(1), 4), "%d", i), FD_EARG,
+             i < 5 ? "plain one-stage scheme" : i == 5 ? "needs noisy" : i == 6 ? "linear"
+             : "needs the numbers");
+    }
+    SAYS(fd_particles_begin(&a, &how, &good, fd_seed(1), 1), FD_EARG, "needs particles; number: 1");
+    fd_particles_resample(NULL, a);
+    OK(isnan(fd_particles_ess(NULL)) && isnan(fd_particles_evidence(NULL))
+       && !fd_particles_step(NULL, a) && !st.code, "no particles");
+    /* as released */
+    fd_released g = { .how = how, .o = &q.o, .y = NULL, .rule = FD_FUNDPS, .zeta = 1 };
+    SAYS(fd_released_step(&g, 0, 1, x, a), FD_EARG, "needs the numbers");
+    g.y = q.y, g.how.scheme = -1;
+    SAYS(fd_released_step(&g, 0, 1, x, a), FD_EARG, "no such scheme");
+    g.how = how, g.how.t = (double[]){ .1, .5, 1 };
+    SAYS(fd_released_step(&g, 0, 1, x, a), FD_EARG, "times must fall");
+    g.how = how, g.how.p = &other, g.how.model = fd_oracle_gauss(&a, &other, NULL, on_fine);
+    SAYS(fd_released_step(&g, 0, 1, x, a), FD_ESHAPE, "different points");
+    g.how = how;
+    fd_released_step(&g, 0, 1, NULL, a);
+    OK(x[0] == 7 && !st.code, "no function");
+    /* chains */
+    fd_potential phi = fd_obs_potential(&a, &q.o, q.y), none = { NULL, NULL };
+    const fd_mcmc fine_mc = { .prior = q.c0, .phi = phi, .kind = FD_MCMC_HMC, .h = .1 };
+    for (int i = 0; i < 4; i++) {
+        fd_mcmc bad = fine_mc;
+        if (i == 0) bad.leaps = -1;
+        if (i == 1) bad.adapt = -1;
+        if (i == 2) bad.prior = NULL;
+        if (i == 3) bad.phi = none;
+        SAYS(OK(!fd_chain_begin(&a, &bad, fd_seed(1), 0, NULL), "%d", i), i < 2 ? FD_EARG : FD_OK,
+             i < 2 ? "leaps or adapt is negative" : "");
+        if (i == 2) OK(!fd_chain_resume(&a, &bad, fd_seed(1), 0, x, 1, .1, 0, 1), "no prior");
+    }
+    fd_real bad_x[SN] = { 0, 0, INFINITY };
+    SAYS(fd_chain_begin(&a, &fine_mc, fd_seed(1), 0, bad_x), FD_ENAN, "where the chain starts");
+    SAYS(fd_chain_resume(&a, &fine_mc, fd_seed(1), 0, bad_x, 1, .1, 0, 1), FD_ENAN,
+         "where the chain is");
+    SAYS(fd_chain_resume(&a, &fine_mc, fd_seed(1), 0, x, 1, .1, -1, 1), FD_EARG, "no state");
+    OK(!fd_chain_resume(&a, &fine_mc, fd_seed(1), 0, NULL, 1, .1, 0, 1) && !st.code, "no state");
+    fd_langevin(&p, &how.model, &none, .5, .1, 1, 1, x, NULL, a);
+    fd_langevin_implicit(NULL, NULL, &phi, .1, 1, x, NULL, a);
+    fd_langevin_implicit(q.c0, NULL, &none, .1, 1, x, NULL, a);
+    fd_daps_step(NULL, &phi, 1, .1, 0, 1, q.m0, x, x, a);
+    fd_daps_step(q.c0, &none, 1, .1, 0, 1, q.m0, x, x, a);
+    fd_daps_step(q.c0, &phi, 1, .1, 0, 1, NULL, x, x, a);
+    fd_daps d = { .how = flow, .phi = phi, .inner = -1, .h = .1 };
+    SAYS(fd_daps_level(&d, .4, fd_seed(1), 0, 1, x, a), FD_EARG, "inner not negative; inner: -1");
+    d.inner = 1, d.how.p = &heat, d.how.model = fd_oracle_gauss(&a, &heat, q.m0, q.c0);
+    SAYS(fd_daps_level(&d, .4, fd_seed(1), 0, 1, x, a), FD_EARG, "one m and v for all modes");
+    d.how = flow, d.how.steps = 0;
+    SAYS(fd_daps_level(&d, .4, fd_seed(1), 0, 1, x, a), FD_EARG, "needs steps and times");
+    d.how = flow;
+    fd_daps_level(&d, .4, fd_seed(1), 0, 1, NULL, a);
+    d.phi = none;
+    fd_daps_level(&d, .4, fd_seed(1), 0, 1, x, a);
+    OK(x[0] == 7 && !st.code, "nothing of nothing: %s", explain(&st));
+    flow.scheme = -1;
+    SAYS(fd_latent_potential(&a, &flow, &phi), FD_EARG, "no such scheme");
+    /* Levy processes */
+    static const struct { fd_levy p; int n; } wrong[] = {
+        { { 0, 1, 1, 1, .5 }, 2 }, { { 4, 1, 1, 1, .5 }, 2 }, { { FD_LEVY_LAPLACE, 0, 1, 1, .5 }, 2 },
+        { { FD_LEVY_LAPLACE, 1, 0, 1, .5 }, 2 }, { { FD_LEVY_STUDENT, 1, 1, 0, .5 }, 2 },
+        { { FD_LEVY_BERNOULLI, 1, 1, 1, 0 }, 2 }, { { FD_LEVY_BERNOULLI, 1, 1, 1, 1 }, 2 },
+        { { FD_LEVY_LAPLACE, 1, 1, 1, .5 }, 1 }, { { FD_LEVY_LAPLACE, 1, 1, 1, .5 }, 0 } };
+    for (int i = 0; i < 9; i++) {
+        const fd_space s = cells(&a, wrong[i].n == 1 ? 1 : SN);
+        fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 0 });
+        double w[SN] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+        if (wrong[i].n) fd_obs_noise(&a, &o, .1);
+        SAYS(fd_levy_sweep(&wrong[i].p, &o, q.y, fd_seed(1), 0, w, x, a), FD_EARG,
+             "needs one channel");
+    }
+    const fd_space pair = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 2);
+    fd_obs o = fd_obs_pick(&a, &pair, 1, (ptrdiff_t[]){ 0 });
+    double w[SN] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    fd_obs_noise(&a, &o, .1);
+    SAYS(fd_levy_sweep(&wrong[7].p, &o, q.y, fd_seed(1), 0, w, x, a), FD_EARG, "needs one channel");
+    SAYS(fd_levy_sweep(&wrong[7].p, &bent, q.y, fd_seed(1), 0, w, x, a), FD_EARG, "linear");
+    OK(x[0] == 7, "no sweep");
+    OK(isnan(fd_rhat(0, 10, w, a)) && isnan(fd_rhat(1, 0, w, a)) && isnan(fd_rhat(1, 8, NULL, a))
+       && isnan(fd_ess(1, 8, NULL, a)) && isnan(fd_iact(8, NULL, a)), "no series");
+    test_free();
+}
+#undef SAYS
+
+/* The same noise said in two ways gives the same numbers: a covariance that is diagonal, and one
+ * standard deviation each; F said by its derivative, and by that as a matrix. */
+static void same_noise(void)
+{
+    enum { B = 2 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    small q;
+    small_new(&q, &a, .05);
+    const double cov[SM * SM] = { .04, 0, 0, .09 }, sd[SM] = { .2, .3 }, t[B] = { .5, .5 };
+    fd_process p = fd_vp(q.c0, .1, 20);
+    const fd_model m = fd_oracle_gauss(&a, &p, q.m0, q.c0);
+    fd_real x[B * SN], got[2][B * SN], d[B * SN];
+    double e[2][B * SM], de[B * SM] = { .1, .2, -.3, .4 };
+    fd_cov_draw(q.c0, fd_seed(3), 0, B, x, a);
+    fd_cov_draw(q.c0, fd_seed(4), 0, B, d, a);
+    for (int rule = FD_GUIDE_EXACT; rule <= FD_GUIDE_DPS + 2; rule++) {
+        for (int i = 0; i < 2; i++) {
+            fd_arena b = a;
+            fd_obs o = q.o;
+            if (i) fd_obs_noise_cov(&b, &o, cov); else fd_obs_noise_each(&b, &o, sd);
+            const fd_gain *g = fd_gain_new(&b, &o, q.c0, NULL);
+            memcpy(got[i], x, sizeof x);
+            for (int j = 0; j < B * SM; j++) e[i][j] = .1 * j - .2;
+            if (rule <= FD_GUIDE_DPS) {
+                fd_model y = fd_guided(&b, &(fd_guide){ &p, m, &o, q.y, rule, .5, 0 });
+                y.eval(y.self, &q.s, B, x, t, got[i], b);
+            } else if (rule == FD_GUIDE_DPS + 1)
+                fd_esmda(&o, q.y, 2, fd_seed(5), B, got[i], b);
+            else {
+                double yy[B * SM] = { q.y[0], q.y[1], q.y[0], q.y[1] };
+                fd_project_denoised(g, &p, .5, B, yy, d, de, got[i], e[i], b);
+            }
+        }
+        NEAR(test_maxdiff(B * SN, got[0], got[1]), 0, TOL(1e-12, 1e-4), "noise, rule %d", rule);
+        OK(test_maxdiff(B * SN, got[0], x) > 1e-3, "it does something, rule %d", rule);
+        for (int j = 0; j < B * SM; j++) NEAR(e[0][j], e[1][j], 1e-6, "e, rule %d", rule);
+    }
+    /* F(x) = x^2 at three points about x, and its derivative's rows */
+    fd_obs bent = { .s = q.s, .m = 3, .apply = squares, .transpose = squares_transpose };
+    fd_real A[3 * SN] = { 0 };
+    for (int i = 0; i < 3; i++) A[i * SN + 2 * i] = 2 * x[2 * i];
+    fd_obs rows = fd_obs_matrix(&a, &q.s, 3, A);
+    fd_obs_noise(&a, &bent, .1), fd_obs_noise(&a, &rows, .1);
+    const fd_gain *g = fd_gain_new(&a, &bent, q.c0, x), *h = fd_gain_new(&a, &rows, q.c0, NULL);
+    if (!g || !h) { OK(0, "%s", explain(&st)); return; }
+    const double r[3] = { .3, -.1, .2 };
+    double z[2][3];
+    memcpy(got[0], d, sizeof d), memcpy(got[1], d, sizeof d);
+    for (int i = 0; i < 2; i++) {
+        fd_gain_solve(i ? h : g, .7, 1, 1, r, z[i], a);
+        fd_gain_add(i ? h : g, .7, 1, z[i], got[i], a);
+    }
+    for (int i = 0; i < 3; i++)
+        NEAR(z[0][i], z[1][i], TOL(1e-9, 1e-3) * fabs(z[1][i]), "solution %d where F is linearised", i);
+    NEAR(test_maxdiff(SN, got[0], got[1]), 0, TOL(1e-10, 1e-4), "and what it adds");
+    NEAR(fd_gain_logdet(g, .7, 1, a), fd_gain_logdet(h, .7, 1, a), TOL(1e-9, 1e-3), "determinant");
+    /* two functions at one time have the variance of one */
+    fd_model post = fd_oracle_posterior(&a, &p, 1, NULL, q.m0, (const fd_cov *[]){ q.c0 }, &q.o, q.y);
+    if (!post.var) { OK(0, "%s", explain(&st)); return; }
+    fd_real var[2][B * SN];
+    post.var(post.self, &q.s, B, x, t, var[0], a);
+    post.var(post.self, &q.s, 1, x, t, var[1], a);
+    OK(!memcmp(var[0], var[1], SN * sizeof **var) && !memcmp(var[0] + SN, var[1], SN * sizeof **var)
+       && var[0][0] > 0, "variance of two");
+    /* a path without z is its mean, and e is moved with or without a copy of D */
+    fd_sampler how = { .p = &p, .model = m, .scheme = FD_DDIM };
+    double path[2][SM] = { { 1, 2 }, { 1, 2 } }, copy[SM];
+    fd_gain *plain = fd_gain_new(&a, &q.o, q.c0, NULL);
+    fd_path_move(plain, &p, FD_PATH_FRESH, 1, .5, 1, q.y, NULL, path[0], a);
+    fd_path_move(plain, &p, FD_PATH_MEAN, 1, .5, 1, q.y, NULL, path[1], a);
+    OK(!memcmp(path[0], path[1], sizeof *path) && path[0][0] == fd_law(&p, .5, 0).m * q.y[0],
+       "a mean");
+    e[0][0] = e[1][0] = .5, e[0][1] = e[1][1] = -.2;
+    fd_noise_step(&how, &q.o, .5, .4, 1, e[0], copy, NULL, a);
+    fd_noise_step(&how, &q.o, .5, .4, 1, e[1], NULL, NULL, a);
+    OK(e[0][0] == e[1][0] && e[0][1] == e[1][1] && e[0][0] != .5, "e");
+    OK(!st.code, "%s", explain(&st));
+    test_free();
+}
+
 void test_released(void)
 {
     released();
@@ -2929,4 +3318,8 @@ void test_posterior(void)
     denoisers();
     heat_samplers();
     guidance();
+    no_observations();
+    no_gains();
+    no_methods();
+    same_noise();
 }

@@ -104,6 +104,19 @@ static void ratios(void)
     st.code = FD_OK;
     fd_policy_ratio(c, 0, 1, mu, old, next, ratio, norm, a);
     OK(st.code == FD_EARG, "a step without noise has no density");
+    st.code = FD_OK;
+    fd_policy_ratio(c, INFINITY, 1, mu, old, next, ratio, norm, a);
+    OK(st.code == FD_EARG, "nor has one with too much");
+    st.code = FD_OK;
+    fd_policy_pull(c, INFINITY, 0, 1, mu, next, mu, a);
+    OK(st.code == FD_EARG, "and no slope");
+    st.code = FD_OK;
+    const double before = ratio[0];
+    fd_policy_ratio(NULL, 1, 1, mu, old, next, ratio, norm, a);
+    fd_policy_pull(NULL, 1, 0, 1, mu, next, mu, a);
+    OK(!st.code && ratio[0] == before, "of no noise nothing is said");
+    fd_advantages(0, r, 0, adv, &st);
+    OK(st.code == FD_EARG, "of no rewards");
     test_free();
 }
 
@@ -356,6 +369,16 @@ static void best(void)
     OK(st.code == FD_EARG, "a step with s < 0");
     st.code = FD_OK;
     OK(isnan(fd_policy_best(0, a, s, NULL, NULL, &st)) && st.code == FD_EARG, "no steps");
+    OK(isnan(fd_policy_best(STEPS, a, s, NULL, NULL, &st)), "after a failure");
+    st.code = FD_OK;
+    OK(isnan(fd_policy_best(1, (double[]){ INFINITY }, s, NULL, NULL, &st)) && st.code == FD_EARG,
+       "a factor that is not finite");
+    st.code = FD_OK;
+    OK(isnan(fd_policy_best(1, a, (double[]){ INFINITY }, NULL, NULL, &st)) && st.code == FD_EARG,
+       "an s that is not finite");
+    st.code = FD_OK;
+    NEAR(fd_policy_best(STEPS, a, s, NULL, NULL, &st), fd_policy_best(STEPS, a, s, shift, &keep, &st),
+         0, "the same without the shifts");
     test_free();
 }
 
@@ -539,6 +562,24 @@ static void policies(void)
         OK(!st.code, "no error");
         fd_policy_model(&a, &p, old, now, -1);
         OK(st.code == FD_EARG, "a negative power");
+        st.code = FD_OK;
+        fd_policy_model(&a, &p, old, now, INFINITY);
+        OK(st.code == FD_EARG, "a power without end");
+        st.code = FD_OK;
+        fd_model rough = now;
+        rough.vjp = NULL;
+        OK(!fd_policy_model(&a, &p, old, rough, 1).vjp && !fd_policy_model(&a, &p, rough, now, 1).vjp
+           && fd_policy_model(&a, &p, old, now, 1).vjp, "no vjp where one has none");
+        rough = now, rough.predicts = FD_NOISE;
+        OK(!fd_policy_model(&a, &p, old, rough, 1).vjp && !fd_policy_model(&a, &p, rough, now, 1).vjp,
+           "nor where one predicts something else");
+        fd_process bare = p;
+        bare.noise = NULL;
+        OK(!fd_policy_model(&a, &p, old, (fd_model){ 0 }, 1).eval
+           && !fd_policy_model(&a, &p, (fd_model){ 0 }, now, 1).eval
+           && !fd_policy_model(&a, &bare, old, now, 1).eval
+           && !fd_policy_model(&a, &(fd_process){ .noise = p.noise }, old, now, 1).eval && !st.code,
+           "no model of nothing");
         test_free();
     }
     OK(size[0][1] > 1.8 * size[0][0] && size[0][2] > 1.8 * size[0][1],

@@ -1053,8 +1053,9 @@ static void flows(void)
     static const double at[12] = { 0 };
     const fd_shapes good = { .points = 6, .dim = 2, .centres = 1, .centre = at, .size = 1,
         .width = 1, .from = at };
-    static const int want[7] = { FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE, FD_EARG };
-    for (int i = 0; i < 7; i++) {
+    static const int want[] = { FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE, FD_EARG,
+        FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE };
+    for (int i = 0; i < 12; i++) {
         fd_shapes bad = good;
         if (i == 0) bad.points = 0;
         if (i == 1) bad.dim = 4;
@@ -1063,10 +1064,18 @@ static void flows(void)
         if (i == 4) bad.frozen = 1, bad.from = NULL;
         if (i == 5) bad.waves = 4;
         if (i == 6) bad.size = NAN;
+        if (i == 7) bad.dim = 0;
+        if (i == 8) bad.centres = 0;
+        if (i == 9) bad.waves = -1;
+        if (i == 10) bad.waves = 1, bad.from = NULL;
+        if (i == 11) bad.waves = 33, bad.points = 100;
         OK(!fd_kunita(&a, &bad).g && st.code == want[i], "bad shapes, row %d: %d", i, st.code);
         st.code = FD_OK;
     }
     OK(fd_kunita(&a, &good).d == 12 && !st.code, "good ones");
+    OK(!fd_kunita(&a, NULL).g && !st.code, "none of none");
+    FD_FAIL(&st, FD_EIO, "here", "before");
+    OK(!fd_kunita(&a, &good).g && st.code == FD_EIO, "after a failure");
     test_free();
 }
 
@@ -1172,6 +1181,40 @@ static double filtered(const fd_proposal *how, const double x0[2])
     return sum;
 }
 
+/* Systems that lack something, and steps that cannot be: said, and nothing is written. */
+static void no_systems(fd_arena a)
+{
+    fd_status *st = a.st;
+    static const struct { int d, w, f, g; } rows[] = {
+        { 0, 1, 1, 1 }, { 1, 0, 1, 1 }, { 1, 1, 0, 1 }, { 1, 1, 1, 0 }, { 1, 1, 1, 1 } };
+    const double x = .5, dW = .1, next = .6;
+    for (int i = 0; i < 5; i++) {
+        const fd_system e = { rows[i].d, rows[i].w, rows[i].f ? still : NULL,
+            rows[i].g ? one : NULL, NULL, NULL };
+        const int fine = i == 4;                           /* then h and the kind are wrong */
+        double y = 7, J = 7;
+#define SAYS(call) \
+        do { call; OK(st->code == FD_EARG && y == 7 && J == 7, "row %d, " #call ": %s", i, \
+                      explain(st)); st->code = FD_OK; } while (0)
+        SAYS(fd_system_step(&e, FD_SDE_EULER, 0, !fine, 1, &y, &dW, a));
+        SAYS(fd_system_step(&e, fine ? FD_SDE_MILSTEIN : FD_SDE_HEUN, 0, 1, 1, &y, &dW, a));
+        SAYS(fd_system_target(&e, FD_REVERSAL_SCORE, 0, !fine, 1, &x, &next, &y, a));
+        SAYS(fd_system_target(&e, fine ? 0 : FD_REVERSAL_PULL, 0, 1, 1, &x, &next, &y, a));
+        SAYS(fd_system_target(&e, fine ? 4 : FD_REVERSAL_DRIFT, 0, 1, 1, &x, &next, &y, a));
+        SAYS(fd_system_reverse(&e, fine ? 0 : FD_REVERSAL_SCORE, 0, &x, &next, &y, a));
+        SAYS(fd_system_reverse(&e, fine ? 4 : FD_REVERSAL_SCORE, 0, &x, &next, &y, a));
+        SAYS(fd_system_weight(&e, 0, !fine, 0, 1, &x, &dW, &J, &y, a));
+        SAYS(fd_system_weight(&e, 0, 1, fine ? NAN : 0, 1, &x, &dW, &J, &y, a));
+        if (!fine) SAYS(fd_system_div(&e, 0, &x, &y, a));
+#undef SAYS
+    }
+    const fd_system e = { 1, 1, still, one, NULL, NULL };
+    double far = 1e308;
+    fd_system_step(&e, FD_SDE_EULER, 0, 1, 1, &far, &(double){ INFINITY }, a);
+    OK(st->code == FD_ENAN && far == 1e308, "a state that is not finite");
+    st->code = FD_OK;
+}
+
 static void several(void)
 {
     enum { K = 26, SEEN = 3, PATHS = 20000 };
@@ -1223,6 +1266,31 @@ static void several(void)
                         .noise = noise };
     OK(!fd_proposal_new(&a, &bad) && st.code == FD_EARG, "a value at the end is the end");
     st.code = FD_OK;
+    for (int i = 0; i < 12; i++) {
+        static const int twice[2] = { 2, 2 };
+        fd_proposal no = bad;
+        fd_system empty = turning;
+        double times[K + 1], last[2] = { 0, INFINITY };
+        memcpy(times, t, sizeof times);
+        no.when = (int[]){ 1 };
+        if (i == 0) no.when = (int[]){ 0 };
+        if (i == 1) no.when = NULL;
+        if (i == 2) no.values = NULL;
+        if (i == 3) no.noise = NULL;
+        if (i == 4) no.more = 2, no.when = twice;
+        if (i == 5) no.t = NULL;
+        if (i == 6) no.end = NULL;
+        if (i == 7) no.weight = 0;
+        if (i == 8) times[K] = INFINITY, no.t = times;
+        if (i == 9) no.end = last;
+        if (i == 10) empty.f = NULL, no.e = &empty;
+        if (i == 11) no.e = NULL;
+        OK(!fd_proposal_new(&a, &no) && st.code == (i == 9 ? FD_EDATA : i == 11 ? FD_OK : FD_EARG),
+           "a wrong proposal, row %d: %s", i, explain(&st));
+        st.code = FD_OK;
+    }
+    OK(!fd_proposal_new(&a, NULL) && !st.code, "of nothing");
+    no_systems(a);
     test_free();
 }
 

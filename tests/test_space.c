@@ -1,5 +1,6 @@
 /* test_space.c -- spaces and covariance operators against their formulas, written out again. */
 #include "test.h"
+#include <limits.h>
 
 static const double pi = 3.14159265358979323846;
 static const char *const bname[] = { "periodic", "neumann", "dirichlet", "mixed" };
@@ -316,6 +317,8 @@ static void space_errors(fd_arena a)
     expect(st, FD_EARG, "fd_grid: size must be at least 1: axis, size: 1, 0");
     fd_grid(&a, 2, n, NULL, bc, 1);
     expect(st, FD_EARG, "fd_grid: unknown boundary: axis, boundary: 1, 7");
+    fd_grid(&a, 1, n, NULL, (int[]){ -1 }, 1);
+    expect(st, FD_EARG, "fd_grid: unknown boundary: axis, boundary: 0, -1");
     fd_grid(&a, 1, n, &bad, NULL, 1);
     expect(st, FD_EARG, "fd_grid: length must be positive: axis: 0");
     fd_grid(&a, 1, n, &nan, NULL, 1);
@@ -328,6 +331,11 @@ static void space_errors(fd_arena a)
     fd_space c = fd_grid(&a, 2, n, NULL, NULL, 2), b = fd_grid(&a, 2, n, NULL, (int[]){ 0, 1 }, 1);
     fd_space d = fd_dense(NULL, 20, 1, x, y, 1), none = fd_dense(NULL, 20, 1, NULL, y, 1);
     OK(!none.points && !fd_dense(&t, 20, 1, x, y, 1).points, "failed dense spaces");
+    const ptrdiff_t huge = PTRDIFF_MAX > INT_MAX ? PTRDIFF_MAX : -1;
+    OK(!fd_dense(NULL, 20, 1, x, NULL, 1).points && !fd_dense(NULL, 0, 1, x, y, 1).points
+       && !fd_dense(NULL, 20, -1, x, y, 1).points && !fd_dense(NULL, 20, 1, x, y, 0).points
+       && !fd_dense(NULL, huge, 1, x, y, 1).points && !fd_dense(NULL, 20, huge, x, y, 1).points,
+       "and of no weights, no points, no channels, too many");
     fd_resample(&s, &t, 1, x, y, a);
     expect(st, FD_ESHAPE, "fd_resample: numbers of axes differ: 2, 1");
     fd_resample(&s, &l, 1, x, y, a);
@@ -355,7 +363,25 @@ static void space_errors(fd_arena a)
         fd_to_modes(g, 1, NULL, y, a);
         fd_from_modes(g, 1, x, NULL, a);
         fd_to_modes(g, 0, x, y, a);
+        fd_from_modes(g, 1, NULL, y, a);
+        fd_from_modes(g, 0, x, y, a);
+        fd_modes_between(&s, &s, 1, NULL, y);
+        fd_modes_between(&s, &s, 1, x, NULL);
+        fd_modes_between(&s, &c, 1, x, y);
+        fd_modes_between(&s, &t, 1, x, y);
+        fd_modes_between(&d, &s, 1, x, y);
+        fd_resample(&s, &s, 1, NULL, y, a);
+        fd_resample(&s, &s, 1, x, NULL, a);
+        fd_resample(&s, &s, 0, x, y, a);
+        fd_laplace(&s, NULL, a);
+        fd_modes_at(z, 1, mu, NULL, y);
+        fd_modes_at(&d, 1, mu, NULL, y);
+        fd_modes_at(&s, 1, NULL, NULL, y);
+        fd_modes_at(&s, 1, mu, NULL, NULL);
         OK(isnan(fd_inner(z, x, y)) && fd_size(z) == 0, "inner product of nothing");
+        OK(isnan(fd_inner(&s, NULL, y)) && isnan(fd_inner(&s, x, NULL)), "of no function");
+        OK(isnan(fd_wave(z, 0, mu + 1)) && isnan(mu[1]) && isnan(fd_wave(&d, 0, NULL)),
+           "no wavenumber");
     }
     OK(y[0] == 3 && mu[0] == 3 && !st->code, "nothing done with nothing");
     FD_FAIL(st, FD_EIO, "here", "before");
@@ -1006,6 +1032,33 @@ static void empirical(fd_arena a)
     }
 }
 
+/* Many functions of many points, by threads: the variances of all modes sum to that of the data,
+ * and the same modes come from one function in front of each. */
+static void many_components(fd_arena a)
+{
+    enum { N = 110 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 1);
+    fd_real *x = normals(&a, 33, N * N), *mean = fd_raw(&a, fd_real, N);
+    if (!mean) { OK(0, "memory"); return; }
+    const int most = test_most_threads();
+    double lam[2] = { 0, 0 }, all = 0;
+    for (int threads = 1; threads <= 3; threads += 2) {
+        fd_arena m = a;
+        test_use_threads(threads);
+        fd_cov *c = fd_cov_pca(&m, &s, N, x, N - 1, mean);
+        test_use_threads(most);
+        if (!c) { OK(0, "%s", explain(m.st)); return; }
+        for (int k = 0; k < N - 1; k++) lam[threads / 2] += c->lam[k];
+    }
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            const double d = (double)x[i * N + j] - (double)mean[j];
+            all += d * d / N * s.h;
+        }
+    NEAR(lam[0] / all, 1, 20 * EPS, "variance of the data");
+    NEAR(lam[1], lam[0], 0, "on three threads");
+}
+
 static void tables(fd_arena a)
 {
     fd_space s = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, NULL, 1);
@@ -1164,6 +1217,10 @@ static void cov_errors(fd_arena a)
           "fd_cov_spectrum: variance negative or not finite: mode: 7");
     FAILS(fd_cov_spectrum(&a, &s, c->lam, 2), FD_EARG,
           "fd_cov_spectrum: floor must be between 0 and 1");
+    FAILS(fd_cov_spectrum(&a, &s, c->lam, -1), FD_EARG,
+          "fd_cov_spectrum: floor must be between 0 and 1");
+    FAILS(fd_cov_empirical(&a, &s, 1, x, NAN, NULL), FD_EARG,
+          "fd_cov_empirical: floor must be between 0 and 1");
     FAILS(fd_cov_spectrum(&a, &d, c->lam, 0), FD_EARG,
           "fd_cov_spectrum: needs a grid, not a dense space");
     FAILS(fd_cov_pca(&a, &s, 1, x, 3, NULL), FD_EARG, "fd_cov_pca: needs at least 2 functions: 1");
@@ -1175,6 +1232,8 @@ static void cov_errors(fd_arena a)
     const fd_space fine = fd_grid(&a, 2, (int[]){ 256, 129 }, NULL, NULL, 1);
     FAILS(fd_cov_kernel(&a, &fine, negative, NULL), FD_EARG,
           "fd_cov_kernel: too many points for a matrix: 33024");
+    FAILS(fd_cov_pca(&a, &fine, 33024, x, 1, NULL), FD_EARG,
+          "fd_cov_pca: too many functions and points: 33024, 33024");
     FAILS(fd_cov_pca(&a, &s, 2, x, 3, NULL), FD_EDATA,
           "fd_cov_pca: the functions are all the same: 2");
     FAILS(fd_cov_on(&a, c, &l), FD_ESHAPE, "fd_cov_on: lengths differ: axis: 1");
@@ -1214,6 +1273,17 @@ static void cov_errors(fd_arena a)
         fd_cov_draw(q, fd_seed(1), 0, 1, y, a);
         fd_cov_std(q, y, a);
         if (!round) fd_cov_draw_modes(q, fd_seed(1), 0, 1, y);
+        fd_cov_pow(c, 1, 1, NULL, y, a);
+        fd_cov_pow(c, 1, 1, x, NULL, a);
+        fd_cov_pow(c, 1, 0, x, y, a);
+        fd_cov_draw(c, fd_seed(1), 0, 1, NULL, a);
+        fd_cov_draw(c, fd_seed(1), 0, 0, y, a);
+        fd_cov_draw_modes(c, fd_seed(1), 0, 1, NULL);
+        fd_cov_draw_modes(c, fd_seed(1), 0, 0, y);
+        fd_cov_std(c, NULL, a);
+        OK(!fd_cov_table(&a, &s, NULL) && !fd_cov_kernel(&a, &s, NULL, NULL)
+           && !fd_cov_spectrum(&a, &s, NULL, 0) && !fd_cov_empirical(&a, &s, 2, NULL, 0, y)
+           && !fd_cov_pca(&a, &s, 2, NULL, 1, y), "nothing from no numbers");
         OK(isnan(fd_cov_norm2(q, x, a)) && y[0] == 5, "nothing done");
         OK(!round == !st->code, "and nothing recorded");
         FD_FAIL(st, FD_EIO, "here", "before");
@@ -1557,6 +1627,7 @@ void test_cov(void)
     statistics(a);
     empirical(a);
     tables(a);
+    many_components(a);
     principal(a);
     cov_errors(a);
     limits(a);
