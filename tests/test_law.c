@@ -384,6 +384,53 @@ static void check_start(void)
     OK(!st.code, "status");
 }
 
+/* The law of what DDIM makes by process i: as of data that have noise in each mode, and bounded. */
+static void check_damped_law(int i, const fd_process *p, const fd_cov *const c[2], fd_arena a)
+{
+    enum { W = 64, K = 12, B = 4 };
+    const fd_cov *noise = p->noise, *c0 = c[0];
+    const fd_space s = noise->s;
+    double t[K + 1], P[2][W];
+    fd_real x[B * W];
+    for (int j = 0; j < 2; j++) {
+        fd_model m = fd_oracle_gauss(&a, p, NULL, c[j]);
+        fd_sampler how = { .p = p, .model = m, .t = t, .steps = K, .scheme = FD_DDIM,
+                           .start = FD_START_MATCHED, .cov = c[j] };
+        fd_times(p, FD_LOGSNR, 0, K, t, a.st);
+        fd_start_law(&how, NULL, P[j], a);
+        fd_exact_law(&how, NULL, P[j], a);
+        fd_sample(&how, fd_seed(3), 0, B, x, a);
+        fd_to_modes(&s, B, x, x, a);
+        OK(!a.st->code, "process %d, data %d: %s", i, j, a.st->code ? a.st->what : "");
+        for (int k = 0; k < B * W; k++) {
+            double v = c0->lam[k % W] + fd_law(p, p->tmin, k % W).v * noise->lam[k % W];
+            OK(fabs((double)x[k]) <= 1e-5 + 6 * sqrt(v), "process %d: mode %d", i, k % W);
+        }
+    }
+    for (int k = 0; k < W; k++)
+        if (noise->lam[k] > 0)
+            NEAR(P[0][k], P[1][k], TOL(1e-10, 1e-4) * c0->lam[k], "process %d: mode %d", i, k);
+        else OK(P[0][k] >= 0 && P[0][k] <= 1.01 * c0->lam[k], "process %d: mode %d", i, k);
+}
+
+/* A small mode that D makes smaller keeps its factor. */
+static void check_small_mode(const fd_space *s, fd_arena a)
+{
+    enum { W = 64 };
+    double lam[W];
+    fd_real x[W], D[W];
+    for (int k = 0; k < W; k++) lam[k] = k == 7 ? 1e-36 : 1;
+    fd_process vp = fd_vp(fd_cov_table(&a, s, lam), .1, 20);
+    for (int k = 0; k < W; k++) lam[k] *= .3 + .01 * k;
+    fd_model m = fd_oracle_gauss(&a, &vp, NULL, fd_cov_table(&a, s, lam));
+    fd_coef f = fd_law(&vp, .5, 0);
+    for (int k = 0; k < W; k++) x[k] = k == 7;
+    fd_from_modes(s, 1, x, x, a);
+    m.eval(m.self, s, 1, x, (double[]){ .5 }, D, a);
+    fd_to_modes(s, 1, D, D, a);
+    NEAR((double)D[7], .37 * f.m / (f.m * f.m * .37 + f.v), TOL(1e-14, 1e-6), "a small mode");
+}
+
 /* Noise up to a wave, data beyond it too, and processes that damp the waves without limit: where
  * m^2 c is below the rounding of the largest mode, D is the mean and no number times 1/m. The modes
  * with noise have the law that they have without the others. */
@@ -395,7 +442,7 @@ static void check_damped(void)
     fd_arena a = test_arena(1 << 21, &st);
     fd_space s = fd_grid(&a, 1, (int[]){ W }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_white(&a, &s, 1, CUT), *c0 = fd_cov_matern(&a, &s, 1, .3, 2.5);
-    double lam[W], t[K + 1], P[2][W], cin, cout;
+    double lam[W], t[K + 1], cin, cout;
     fd_real x[B * W], D[W];
     for (int k = 0; k < W; k++) lam[k] = noise->lam[k] > 0 ? c0->lam[k] : 0;
     const fd_cov *c[2] = { c0, fd_cov_table(&a, &s, lam) };
@@ -406,25 +453,8 @@ static void check_damped(void)
     for (int i = 0; i < 3; i++) {
         fd_process q = p[i];
         q.tmin = i == 2 ? base.tmin : 1e-4;
-        for (int j = 0; j < 2; j++) {
-            fd_model m = fd_oracle_gauss(&a, &q, NULL, c[j]);
-            fd_sampler how = { .p = &q, .model = m, .t = t, .steps = K, .scheme = FD_DDIM,
-                               .start = FD_START_MATCHED, .cov = c[j] };
-            fd_times(&q, FD_LOGSNR, 0, K, t, &st);
-            fd_start_law(&how, NULL, P[j], a);
-            fd_exact_law(&how, NULL, P[j], a);
-            fd_sample(&how, fd_seed(3), 0, B, x, a);
-            fd_to_modes(&s, B, x, x, a);
-            OK(!st.code, "process %d, data %d: %s", i, j, st.code ? st.what : "");
-            for (int k = 0; k < B * W; k++) {
-                double v = c0->lam[k % W] + fd_law(&q, q.tmin, k % W).v * noise->lam[k % W];
-                OK(fabs((double)x[k]) <= 1e-5 + 6 * sqrt(v), "process %d: mode %d", i, k % W);
-            }
-        }
-        for (int k = 0; k < W; k++)
-            if (noise->lam[k] > 0)
-                NEAR(P[0][k], P[1][k], TOL(1e-10, 1e-4) * c0->lam[k], "process %d: mode %d", i, k);
-            else OK(P[0][k] >= 0 && P[0][k] <= 1.01 * c0->lam[k], "process %d: mode %d", i, k);
+        check_damped_law(i, &q, c, a);
+        fd_times(&q, FD_LOGSNR, 0, K, t, &st);
         fd_model m = fd_oracle_gauss(&a, &q, NULL, c0);
         fd_precond *w = fd_precond_new(&a, &q, NULL, c0);
         fd_obs far = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 5 });     /* says nothing */
@@ -464,17 +494,7 @@ static void check_damped(void)
         }
         OK(said > W && mute > W, "process %d: modes above %d, below %d", i, said, mute);
     }
-    /* a small mode that D makes smaller keeps its factor */
-    for (int k = 0; k < W; k++) lam[k] = k == 7 ? 1e-36 : 1;
-    fd_process vp = fd_vp(fd_cov_table(&a, &s, lam), .1, 20);
-    for (int k = 0; k < W; k++) lam[k] *= .3 + .01 * k;
-    fd_model m = fd_oracle_gauss(&a, &vp, NULL, fd_cov_table(&a, &s, lam));
-    fd_coef f = fd_law(&vp, .5, 0);
-    for (int k = 0; k < W; k++) x[k] = k == 7;
-    fd_from_modes(&s, 1, x, x, a);
-    m.eval(m.self, &s, 1, x, (double[]){ .5 }, D, a);
-    fd_to_modes(&s, 1, D, D, a);
-    NEAR((double)D[7], .37 * f.m / (f.m * f.m * .37 + f.v), TOL(1e-14, 1e-6), "a small mode");
+    check_small_mode(&s, a);
     OK(!st.code, "status");
 }
 
