@@ -42,8 +42,7 @@ static void explained(void)
         OK(fd_explain(&st, NULL, 0) == rows[i].code, "no room at all");
     }
     static const char *const counted[] = { "here: n", "here: n: 1", "here: n: 1, 2",
-                                           "here: n: 1, 2, 3",
-                                           "here: n: 1, 2, 3, -4" };
+                                           "here: n: 1, 2, 3", "here: n: 1, 2, 3, -4" };
     for (int n = 0; n <= 4; n++) {
         fd_status own;
         fd_arena_over(NULL, 0, &own);
