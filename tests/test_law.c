@@ -98,14 +98,14 @@ static void hand_law(const fd_sampler *how, const scene *q, double *M, double *P
         double g, h;
         for (int k = 0; k < n; k++) {
             double t = how->t[k], s = how->t[k + 1], u = s + how->churn * (t - s);
-            int quiet = how->quiet && k + 1 == n, late = how->corrector && (hold ? k + 1 == n
-                : !how->before);
+            int quiet = how->quiet && k + 1 == n;
+            int late = how->corrector && (hold ? k + 1 == n : !how->before);
             for (int i = 0; i < inner && how->corrector && (how->before || hold); i++)
                 hand_correct(how, q, t, 1, j, &w);
             if (!hold) hand_predict(how, q, t, s, !(quiet && !late && how->churn == 0), j, &w, st);
             if (how->churn > 0 && !hold) {
-                fd_coef S = fd_law(how->p, s, j % q->s.modes), U = fd_law(how->p, u,
-                    j % q->s.modes);
+                const ptrdiff_t m = j % q->s.modes;
+                fd_coef S = fd_law(how->p, s, m), U = fd_law(how->p, u, m);
                 double a = U.m / S.m;
                 hand_affine(&w, a, 0, (U.v - a * a * S.v) * q->noise->lam[j % q->s.modes]);
                 hand_predict(how, q, u, s, !(quiet && !late), j, &w, st);
@@ -236,10 +236,8 @@ static void check_annealed(void)
     p[1].tmin = .02;
     for (int i = 0; i < 4; i++) {
         fd_sampler how = { .p = &p[i / 2], .t = t, .steps = STEPS, .scheme = FD_ANNEALED,
-                           .cprm = .4,
-                           .corrector = i % 2 ? FD_CORRECT_SCALED : FD_CORRECT_LADDER, .inner = 2,
-                               .denoise = i % 2,
-                           .quiet = i == 1 };
+                           .corrector = i % 2 ? FD_CORRECT_SCALED : FD_CORRECT_LADDER,
+                           .cprm = .4, .inner = 2, .denoise = i % 2, .quiet = i == 1 };
         how.model = fd_oracle_gauss(&a, how.p, q.mean, q.c0);
         fd_times(how.p, FD_UNIFORM, 0, STEPS, t, &st);
         if (i % 2 == 0) how.cprm = stable(&how);
@@ -286,8 +284,7 @@ static void check_stages(void)
         int evals = 0;
         fd_sampler how = { .p = &p, .t = t, .steps = row[i].steps, .scheme = row[i].scheme,
                            .start = FD_START_MATCHED, .mean = q.mean, .cov = q.c0,
-                               .rtol = TOL(1e-9, 1e-5),
-                           .atol = TOL(1e-9, 1e-5), .evals = &evals };
+                           .rtol = TOL(1e-9, 1e-5), .atol = TOL(1e-9, 1e-5), .evals = &evals };
         how.model = fd_oracle_gauss(&a, &p, q.mean, q.c0);
         fd_times(&p, FD_LOGSNR, 0, how.steps, t, &st);
         fd_start_law(&how, M, P, a);
@@ -373,13 +370,12 @@ static void check_start(void)
             double lam = q.noise->lam[j % N], m = start == FD_START_MATCHED ? f.m : 0;
             NEAR(M[j], m * q.M0[j], TOL(1e-14, 1e-5), "start %d: mean %d", start, j);
             NEAR(P[j], (start == FD_START_UNIT ? 1 : f.v) * lam + m * m * q.c0->lam[j % N], 1e-14,
-                 "start %d: variance %d",
-                 start, j);
+                 "start %d: variance %d", start, j);
         }
         fd_start_law(&how, NULL, P, a);
         NEAR(P[1], (start == FD_START_UNIT ? 1 : fd_law(&p, .7, 1).v) * q.noise->lam[1]
                    + (start == FD_START_MATCHED ? pow(fd_law(&p, .7, 1).m, 2) * q.c0->lam[1] : 0),
-                       1e-14, "no mean");
+             1e-14, "no mean");
     }
     OK(!st.code, "status");
 }

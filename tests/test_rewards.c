@@ -398,8 +398,8 @@ static void learned(void)
     for (int ddpo = 0; ddpo < 2; ddpo++) {
         double theta[STEPS] = { 0 }, mean = 0, kl = 0, far = 0;
         for (int round = 0; round < TIMES; round++) {
-            const double rate = .3 / (1 + round / 20.), was[STEPS] = { theta[0], theta[1], theta[2],
-                theta[3], theta[4] };
+            const double rate = .3 / (1 + round / 20.);
+            const double was[STEPS] = { theta[0], theta[1], theta[2], theta[3], theta[4] };
             fd_rng seed = fd_stream(fd_seed(11 + (uint64_t)ddpo), 'l', (uint32_t)round);
             double sd = 0, middle = 0;
             fd_normal(fd_stream(seed, 'x', 0), PATHS, x[0]);

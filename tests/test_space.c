@@ -1462,7 +1462,7 @@ static void functions(void)
         fd_arena b = a;
         OK(!fd_cov_function(&b, &s, rule_wrong, &wrong[i]) && st.code == FD_EARG
            && !strcmp(st.where, "fd_cov_function")
-               && !strcmp(st.what, "eigenvalue negative or not finite: mode"),
+           && !strcmp(st.what, "eigenvalue negative or not finite: mode"),
            "%g: %s", wrong[i], st.code ? st.what : "taken");
         st.code = 0;
     }
