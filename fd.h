@@ -68,7 +68,8 @@ extern "C" {
 /* The version of this header, 10000 * major + 100 * minor + patch, and as text.
  *
  * Changes, for users:
- *   0.1.0   The first version, not yet released: until it is, names may change without notice.
+ *   0.1.0   The first version, not yet released: until it is, names may change without notice, as
+ *           those of fd_arch did, which stand in structs of their own (.modes is .fno.modes now).
  *           Files that fd_net_save has written stay readable (see fd_net_load). */
 #define FD_VERSION 100
 #define FD_VERSION_TEXT "0.1.0"
@@ -2135,7 +2136,7 @@ fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, 
  * makes it; fd_net_define makes one of a function of yours. Then fd_forward runs it on a tape,
  * fd_net_model turns it into a model for section 11, and fd_opt_step trains it. */
 
-enum {                       /* fd_arch.kind; each is described at fd_arch */
+enum {                       /* fd_arch.kind; each is described below */
     FD_FNO_ORIGINAL,         /* Fourier neural operator as its authors wrote it [KER; ML] */
     FD_FNO_BLOCK,            /* the same in the style of [neuraloperator; FFM] */
     FD_VIT,                  /* transformer on patches [ViT] */
@@ -2159,12 +2160,12 @@ enum {                       /* fd_arch.clock: the embedding of time */
     FD_CLOCK_WAVES,          /* cos and sin of tscale t 10000^(-2 i/embed) */
     FD_CLOCK_RANDOM          /* random Fourier features [SDE app. H.2] */
 };
-enum {                       /* fd_arch.pos: positions of tokens */
+enum {                       /* fd_arch.vit.pos: positions of tokens */
     FD_POS_WAVES,            /* fixed cosines and sines */
     FD_POS_LEARNED,          /* a weight [tokens][width] */
     FD_POS_NONE
 };
-enum {                       /* fd_arch.mod: how a coordinate network is modulated */
+enum {                       /* fd_arch.inr.mod: how a coordinate network is modulated */
     FD_MOD_NONE,
     FD_MOD_SHIFT,            /* shifts, [layers][width] numbers a sample */
     FD_MOD_SCALE,            /* shifts and scales, twice as many [functa] */
@@ -2180,146 +2181,161 @@ enum {                       /* fd_arch.edges: what a network knows of the ends 
     FD_EDGES_PLAIN           /* nothing: every axis is treated alike */
 };
 
-/* fd_arch -- a network of one of the kinds. Every number may be 0, which means the default in
- * brackets; where nothing can be wanted as well, it has a word or a number of its own, such as
- * FD_COORD_NONE or lift = -1. A number out of its range is FD_EARG and named, whether this kind
- * uses it or not. f is the activation `act`, h the inside of the network, S a spectral convolution
- * (fd_spectral), W a matrix, b a bias. Layers that take time by FD_TIME_FILM compute
+/* fd_arch, below, says which network: what all kinds read, and structs that some of them read,
  *
- *     f((1 + gamma(t)) u + beta(t))  in the place of  f(u),
+ *     FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_FNO_SEPARABLE  fno      FD_VIT, FD_UVIT  vit
+ *     FD_UNO, FD_FNO_UNET                              fno, u   FD_POINTS        vit, points
+ *     FD_SIREN, FD_GABOR                               inr      with a field     field, inr too
  *
- * with gamma and beta from an embedding of time through two dense layers with SiLU, 0 at first.
+ *     fd_arch h = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .time = FD_TIME_FILM,
+ *                   .fno = { .modes = { 12, 12 }, .lift = -1 } };
  *
- * FD_FNO_ORIGINAL   h = x W + b;  layers times  h <- f(S h + h W + b), the last one without f;
- *                   y = f(h W + b) W + b with proj [128] numbers between. modes[a] = M: waves
- *                   -M..M-1 on first axes, 0..M-1 on the last one. S begins uniform on
- *                   [0, 1/width^2).
- * FD_FNO_BLOCK      the same layers between two pairs of dense layers, with lift [256] and proj
- *                   [256] numbers inside; -1 stands for one layer. modes[a] = m: waves
- *                   -m/2..(m-1)/2 on first axes, 0..m/2 on the last one. S begins normal, with
- *                   complex variance 1/width. On a grid that has fewer modes, every Fourier
- *                   operator takes those that are there.
- *   mix, norms      For these two: the channel MLP of [neuraloperator] after every layer,
- *                   h <- f(norm(mlp(layer(h)) + gate h)). It has mix numbers inside, and GELU; gate
- *                   is one number a channel. With norms S h is normalised as well, before h W.
- *   stencil         For these two: fd_stencil before S and W of every layer, with so many taps on
- *                   an axis, one point of the grid `grid` apart. It is what is local, and the same
- *                   operator on every grid.
- * FD_VIT            Patches become tokens, a token of time (FD_TIME_TOKEN) comes before them, and
- *                   positions are added; layers times h <- h + attention(norm(h)),
- *                   h <- h + mlp(norm(h)); then a norm, a linear map back to patches and fd_conv3,
- *                   which by `edges` goes on beyond the ends as the space does, or with zeros.
- * FD_UVIT           The same with an odd number of layers, the first half of which feed the second:
- *                   h <- [h, skip] W + b. Positions are those of the grid `grid`; on another grid
- *                   they are taken at the same places of the domain. Differs from
- *                   [FDP code, models/uvit.py], whose positions are one token off.
- * FD_SIREN          h <- sin(omega (h W + b)), layers times, then h W + b. The input is where a
- *                   point is (edges), the in channels of x, of which there may be none, and with
- *                   FD_TIME_CHANNEL 2 tscale t - 1.
- * FD_GABOR          The same with sin(omega a) exp(-10 a^2), and the input again at every layer.
- *   mod, inner      Both can be modulated for each sample, see fd_inr. With inner > 0 they adapt to
- *                   what they are given [FDP; functa]: modulations m = 0, then `inner` steps
- *                   m <- m - rate d|field(m) - x|^2/dm with the norm of L2; the result is field(m),
- *                   and in = out. Differs from [FDP]: there the norm is that of the stationary law,
- *                   and rates double with every step.
- * FD_UNO            One block u = f(S h + h W + b) for each level, from the grid of the level above
- *                   to its own; then up again, where each block is joined with what came down, and
- *                   before the projection with the lifted input. modes are those of the whole grid
- *                   as FD_FNO_BLOCK counts them; a level keeps `scale` of them. Grids change by
- *                   fd_regrid. Differs from [DDO], which interpolates h W, keeps Nyquist modes, and
- *                   computes an embedding of time that it does not use: FD_TIME_NONE.
- *   rank            [.1 in DDO] S as a Tucker tensor, core x_0 U_0 x_1 U_1 .., complex, over modes,
- *                   in and out, multiplied out in every pass.
- * FD_FNO_UNET       Residual blocks h W + conv2(f(norm2(conv1(f(norm1(h)))))), `layers` a level,
- *                   conv = S h + h W + b, norms of the kept modes, FiLM after norm2; two at the
- *                   bottom, layers + 1 a level on the way up, each joined with a value of the way
- *                   down. Between levels fd_regrid and one more conv. Inside, the embedding has
- *                   4 embed numbers. Differs from [DDO-SDF] in the low-pass filter, an ideal one
- *                   here.
- * FD_FNO_SEPARABLE  [HDM]: layers times h <- norm(f(h)), h <- S h + b + gate h with a separable S,
- *                   h <- f(mlp(f(h))) + gate h, the last layer without the f inside. modes are
- *                   counted as in FD_FNO_ORIGINAL. FD_TIME_TOKEN: an embedding added to the lifted
- *                   function. With linear = 1 the norms are left out, too.
- * FD_POINTS         Tokens are pairs of a place and the value there, on grids or clouds, with
- *                   modes[a] [6] pairs of waves for each axis, through a dense layer of lift
- *                   [2 width] numbers; `layers` blocks as in FD_VIT, over `latent` learned tokens
- *                   that first read the points, or (0) over the points themselves. Queries, made of
- *                   places and with pixels of x there, read the result. Attention to points is
- *                   weighted as a quadrature: fd_attention_over.
- *   field           FD_SIREN or FD_GABOR above one of FD_FNO_ORIGINAL, FD_FNO_BLOCK,
- *                   FD_FNO_SEPARABLE, FD_VIT, FD_UVIT: the modulation network of [Thesis sec. 4.1],
- *                   and with a Fourier operator the hybrid that is not yet explored [Survey]. The
- *                   last features, brought to `pool` points an axis (their lowest modes; with 1 the
- *                   mean over the domain), give by one linear map the modulations of a coordinate
- *                   network of width field_width, or its latent numbers, which a second map
- *                   decodes. The field is evaluated at the points of x, or by fd_query anywhere;
- *                   with pixels it gets x at the point as well. Transformers read x resampled to
- *                   `grid`.
- *   edges           Networks that are functions of coordinates (FD_SIREN, FD_GABOR, FD_POINTS, a
- *                   field) with FD_EDGES_SPACE get of the coordinate u in [0, 1] of an axis the
- *                   pairs cos, sin(2^k w u), k < K: w = 2 pi on a periodic axis, whose ends then
- *                   are one point, and w = pi on others, where the pair is a half circle; K =
- *                   modes[a] for FD_POINTS, else 1, so that weights are the same for every
- *                   boundary. A cloud has the boundaries of the space that it is asked from, or
- *                   its own bc, which fd_dense leaves periodic where it is not told a grid. With
- *                   FD_EDGES_PLAIN they get 2 u - 1, and FD_POINTS also pairs with w = pi, on
- *                   every axis, and fd_conv3 has zeros outside: a seam on periodic axes. So it is
- *                   in checkpoints that do not have this field.
- *   labels          One of so many vectors, or a last one for no label, for each function: in
- *                   FD_VIT and FD_UVIT a token after that of time [U-ViT; Thesis sec. 3.8.4], in
- *                   others added to the embedding of time, FD_TIME_FILM or FD_TIME_TOKEN. */
+ * Every number may be 0, which means the default in brackets; where nothing can be wanted as well,
+ * it has a word or a number of its own, such as FD_COORD_NONE or lift = -1. FD_EARG names a number
+ * that is out of its range, and one in these structs that the kind does not read. f is the
+ * activation `act`, h the inside of the network, S a spectral convolution (fd_spectral), W a
+ * matrix, b a bias. Layers that take time by FD_TIME_FILM compute f((1 + gamma(t)) u + beta(t)) in
+ * the place of f(u), with gamma and beta from an embedding of time through two dense layers with
+ * SiLU, 0 at first. */
+
+/* Fourier operators. On a grid that has fewer modes, all take those that are there.
+ *
+ * FD_FNO_ORIGINAL: h = x W + b; layers times h <- f(S h + h W + b), the last one without f;
+ * y = f(h W + b) W + b with proj [128] numbers between. modes[a] = M: waves -M..M-1 on first axes,
+ * 0..M-1 on the last one. S begins uniform on [0, 1/width^2).
+ * FD_FNO_BLOCK: the same layers between two pairs of dense layers, with lift and proj [256] numbers
+ * inside. modes[a] = m: waves -m/2..(m-1)/2 on first axes, 0..m/2 on the last one. S begins normal,
+ * with complex variance 1/width.
+ * FD_FNO_SEPARABLE [HDM]: layers times h <- norm(f(h)), h <- S h + b + gate h with a separable S,
+ * h <- f(mlp(f(h))) + gate h, the last layer without the f inside. modes are counted as in
+ * FD_FNO_ORIGINAL. FD_TIME_TOKEN: an embedding added to the lifted function. With linear = 1 the
+ * norms are left out, too. */
+typedef struct {
+    int modes[3];            /* of each axis [26, of 3 axes 12; where they count half: 13, 6] */
+    int lift, proj;          /* numbers inside of lifting and projection, -1: one layer [U-shaped,
+                                FD_FNO_SEPARABLE: lift -1; U-shaped: proj -1] */
+    double pad[3];           /* zeros behind each axis, as a part of it: 8 on 120 is 1/15 */
+    int linear;              /* 1: no f that x passes: linear in x, to compare with exact answers */
+    int groups;              /* of norms: U-Net [32, or what divides width], FD_FNO_SEPARABLE [4] */
+    int mlp;                 /* FD_FNO_SEPARABLE: numbers inside of its MLPs [4 width] */
+    int residual;            /* The rest: FD_FNO_ORIGINAL, FD_FNO_BLOCK. 1: h <- h + layer(h) */
+    int acts;                /* layers with f, the first ones [layers - 1], -1: none */
+    int mix;                 /* numbers inside of the channel MLP of [neuraloperator] after every
+                                layer, h <- f(norm(mlp(layer(h)) + gate h)), with GELU, 0: none */
+    int mix_acts, gates;     /* layers with f before theirs [acts], -1: none; 1: gate is a matrix,
+                                else one number a channel */
+    int norms;               /* groups of norms of S h, before h W, and of those of mix; width:
+                                instance norms; 0: none */
+    int stencil;             /* fd_stencil before S and W of every layer: odd taps on an axis, up to
+                                9, one point of `grid` apart, so that it is local and the same
+                                operator on every grid; 0: none */
+} fd_arch_fno;
+
+/* FD_UNO: one block u = f(S h + h W + b) for each level, from the grid of the level above to its
+ * own; then up again, where each block is joined with what came down, and before the projection
+ * with the lifted input. modes are those of the whole grid as FD_FNO_BLOCK counts them; a level
+ * keeps `scale` of them. Grids change by fd_regrid. Differs from [DDO], which interpolates h W,
+ * keeps Nyquist modes, and computes an embedding of time that it does not use: FD_TIME_NONE.
+ * FD_FNO_UNET: residual blocks h W + conv2(f(norm2(conv1(f(norm1(h)))))), `layers` a level,
+ * conv = S h + h W + b, norms of the kept modes, FiLM after norm2; two at the bottom, layers + 1 a
+ * level on the way up, each joined with a value of the way down. Between levels fd_regrid and one
+ * more conv. Inside, the embedding has 4 embed numbers. Differs from [DDO-SDF] in the low-pass
+ * filter, an ideal one here. */
+typedef struct {
+    int levels;              /* [4; U-Net 3] */
+    int mult[FD_LEVELS];     /* widths of the levels over width [1 2 4 4 ..; U-Net 1 2 2 ..] */
+    double scale[FD_LEVELS]; /* points of their axes over those of the grid [1 3/4 1/2 1/4 ..; U-Net
+                                1 1/2 1/4 ..] */
+    double rank;             /* FD_UNO: the part of the numbers that S has as a Tucker tensor, core
+                                x_0 U_0 x_1 U_1 .., complex, over modes, in and out, multiplied out
+                                in every pass [.1 in DDO], 0: S is whole */
+} fd_arch_u;
+
+/* FD_VIT: patches become tokens, a token of time (FD_TIME_TOKEN) comes before them, and positions
+ * are added; layers times h <- h + attention(norm(h)), h <- h + mlp(norm(h)); then a norm, a linear
+ * map back to patches and fd_conv3, which by `edges` goes on beyond the ends as the space does, or
+ * with zeros.
+ * FD_UVIT: the same with an odd number of layers, the first half of which feed the second:
+ * h <- [h, skip] W + b. Positions are those of the grid `grid`; on another grid they are taken at
+ * the same places of the domain. Differs from [FDP code, models/uvit.py], whose positions are one
+ * token off. */
+typedef struct {
+    int heads, mlp;          /* of attention [4]; numbers inside of an MLP [4 width] */
+    int qkv_bias;            /* 1: attention's maps have biases */
+    int pos, patch[3];       /* FD_POS_..; points of a patch [4, 2 or 1, what divides grid] */
+} fd_arch_vit;
+
+/* FD_POINTS: tokens are pairs of a place and the value there, on grids or clouds, through a dense
+ * layer; `layers` blocks as in FD_VIT, over learned tokens that first read the points, or over the
+ * points themselves. Queries, made of places and with pixels of x there, read the result. Attention
+ * to points is weighted as a quadrature: fd_attention_over. Of vit it reads what blocks have. */
+typedef struct {
+    int waves[3];            /* pairs of waves that tell a place, for each axis, up to 16 [6] */
+    int lift;                /* numbers inside of the dense layer [2 width] */
+    int latent, pixels;      /* learned tokens, 0: none; 1: queries get x at their places */
+} fd_arch_points;
+
+/* FD_SIREN: h <- sin(omega (h W + b)), layers times, then h W + b. The input is where a point is
+ * (edges), the in channels of x, of which there may be none, and with FD_TIME_CHANNEL
+ * 2 tscale t - 1. FD_GABOR: the same with sin(omega a) exp(-10 a^2), and the input again at every
+ * layer. Both can be modulated for each sample, see fd_inr. With inner > 0 they adapt to what they
+ * are given [FDP; functa]: modulations m = 0, then `inner` steps m <- m - rate d|field(m) - x|^2/dm
+ * with the norm of L2; the result is field(m), and in = out. Differs from [FDP]: there the norm is
+ * that of the stationary law, and rates double with every step. */
+typedef struct {
+    int mod, latent;         /* FD_MOD_.. [of a field FD_MOD_SCALE]; modulations are linear in so
+                                many numbers, 0: they are free */
+    double omega;            /* of sines [30] */
+    int inner;               /* The rest: not of a field. Steps of the inner loop, 0: none */
+    int rates;               /* 1: one learned rate for each number [Meta-SGD] */
+    int first;               /* 1: gradients leave out the second derivatives of the loop */
+    int blind;               /* 1: the field sees places and time, and x only the inner loop */
+    double rate, clip;       /* [.01]; largest size of an entry of the loop's gradient, 0: any */
+} fd_arch_inr;
+
+/* FD_SIREN or FD_GABOR as a field above FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_FNO_SEPARABLE, FD_VIT or
+ * FD_UVIT: the modulation network of [Thesis sec. 4.1], and with a Fourier operator the hybrid that
+ * is not yet explored [Survey]. The last features, brought to `pool` points an axis (their lowest
+ * modes; with 1 the mean over the domain), give by one linear map the modulations of a coordinate
+ * network, or its latent numbers, which a second map decodes. The field is evaluated at the points
+ * of x, or by fd_query anywhere. Transformers read x resampled to `grid`. */
+typedef struct {
+    int kind;                /* 0: there is none */
+    int width, layers;       /* [128], [4] */
+    int pixels, pool;        /* 1: it gets x at the point as well; points of an axis [1] */
+} fd_arch_field;
+
+/* fd_arch -- edges: networks that are functions of coordinates (FD_SIREN, FD_GABOR, FD_POINTS, a
+ * field) with FD_EDGES_SPACE get of the coordinate u in [0, 1] of an axis the pairs
+ * cos, sin(2^k w u), k < K: w = 2 pi on a periodic axis, whose ends then are one point, and w = pi
+ * on others, where the pair is a half circle; K = waves[a] for FD_POINTS, else 1, so that weights
+ * are the same for every boundary. A cloud has the boundaries of the space that it is asked from,
+ * or its own bc, which fd_dense leaves periodic where it is not told a grid. With FD_EDGES_PLAIN
+ * they get 2 u - 1, and FD_POINTS also pairs with w = pi, on every axis, and fd_conv3 has zeros
+ * outside: a seam on periodic axes. So it is in checkpoints that do not have this field. */
 typedef struct {
     int kind, nd, in, out;   /* FD_FNO_ORIGINAL..; axes, channels of x and of the result */
     int width;               /* channels inside [32; U-shaped 16; transformers, coordinates 64] */
     int layers;              /* [4; FD_UVIT 5; FD_UNO 1; U-Net of 3 axes 2] */
-    int modes[3];            /* of each axis [26, of 3 axes 12; where they count half: 13, 6] */
-    int lift, proj;          /* numbers inside of lifting and projection, -1: one layer [U-shaped,
-                                FD_FNO_SEPARABLE: lift -1; U-shaped: proj -1] */
     int time, coords;        /* FD_TIME_.. [FD_TIME_NONE]; FD_COORD_.. [FD_COORD_NONE; functions of
                                 coordinates: FD_COORD_OPEN] */
     int edges;               /* FD_EDGES_.. [FD_EDGES_SPACE] */
     int act;                 /* f, of fd_map [FD_GELU; U-Net FD_SILU]; FD_IDENTITY: none */
-    int clock;               /* FD_CLOCK_.. */
-    int embed;               /* numbers of the embedding of time, even [4 width; transformers,
-                                U-Net, FD_FNO_SEPARABLE: width, or one more] */
+    int clock, embed;        /* FD_CLOCK_..; numbers of the embedding of time, even [4 width;
+                                transformers, U-Net, FD_FNO_SEPARABLE: width, or one more] */
     double tscale;           /* factor of time [1; with an embedding 1000]. [FFM] divides a time in
                                 [0, 1] by 1000 */
-    int linear;              /* 1: no f that x passes: linear in x, for comparison with exact
-                                answers */
-    int residual;            /* 1: h <- h + layer(h) */
-    int patch[3];            /* transformers: points of a patch [4, 2 or 1, what divides grid] */
-    int grid[3];             /* points of the grid that positions, or a stencil, are made for */
-    int heads, mlp;          /* of attention [4]; numbers inside of an MLP [4 width] */
-    int pos, qkv_bias;       /* FD_POS_..; 1: attention's maps have biases */
-    int mod, latent;         /* FD_MOD_.. [with a field FD_MOD_SCALE]; modulations are linear in so
-                                many numbers, 0: they are free */
-    int inner;               /* steps of the inner loop, 0: there is none */
-    int rates;               /* 1: one learned rate for each number [Meta-SGD] */
-    int first;               /* 1: gradients leave out the second derivatives of the loop */
-    int blind;               /* 1: the field sees places and time, and x only the inner loop */
-    double rate;             /* of the inner loop [.01] */
-    double inner_clip;       /* largest size of an entry of its gradient, 0: any */
-    int field;               /* 0: there is none */
-    int field_width;         /* [128] */
-    int field_layers;        /* [4] */
-    int pixels, pool;        /* 0 or 1; points of an axis that the modulations are read from [1] */
-    double omega;            /* of sines [30] */
-    int levels;              /* U-shaped [4; U-Net 3] */
-    int groups;              /* of norms: U-Net [32, or what divides width], FD_FNO_SEPARABLE [4] */
-    int mult[FD_LEVELS];     /* widths of the levels over width [1 2 4 4 ..; U-Net 1 2 2 ..] */
-    double scale[FD_LEVELS]; /* points of their axes over those of the grid [1 3/4 1/2 1/4 ..; U-Net
-                                1 1/2 1/4 ..] */
-    double rank;             /* U-NO: part of the numbers that a Tucker tensor has, 0: S is whole */
-    double pad[3];           /* Fourier operators: zeros behind each axis, as a part of it: 8 on 120
-                                is 1/15 */
-    int acts;                /* FNO: layers with f, the first ones [layers - 1], -1: none */
-    int mix;                 /* FNO: numbers inside of channel MLPs, 0: there are none */
-    int mix_acts;            /* FNO: layers with f before theirs [acts], -1: none */
-    int gates;               /* FNO: 1: gate is a matrix */
-    int norms;               /* FNO: groups of its norms, width: instance norms, 0: none */
-    int stencil;             /* FNO: taps of a stencil on an axis, odd, up to 9; 0: there is none */
     double eps;              /* of norms [1e-5; transformers 1e-6] */
-    int labels;              /* how many labels a function can have, 0: there are none */
+    int grid[3];             /* points of the grid that positions, or a stencil, are made for */
+    int labels;              /* how many labels a function can have, 0: none. Each, and no label, is
+                                a vector, in FD_VIT and FD_UVIT a token after that of time
+                                [U-ViT; Thesis sec. 3.8.4], in others added to its embedding */
+    fd_arch_fno fno;
+    fd_arch_u u;
+    fd_arch_vit vit;
+    fd_arch_points points;
+    fd_arch_inr inr;
+    fd_arch_field field;
 } fd_arch;
 
 typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* a weight */
@@ -2353,8 +2369,8 @@ struct fd_net {
 
 fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
 /* fd_net_count -- how many weights this network has, without making it; 0 with an error. Training
- * takes five times the bytes of so many reals (weights, gradient, average and two moments), and
- * room for a batch. */
+ * takes five times the bytes of so many reals (weights, gradient, average and two moments;
+ * FD_AMSGRAD six times), and room for a batch. */
 ptrdiff_t fd_net_count(const fd_arch *arch, fd_arena scratch);
 /* fd_net_with -- the same network with other weights w[count] (an average, say), kept by
  * pointer. */

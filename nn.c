@@ -147,9 +147,9 @@ static const fd_var tape_hidden, tape_wanted;
 #define TAPE_HIDDEN ((fd_var *)&tape_hidden)
 #define TAPE_WANTED ((fd_var *)&tape_wanted)
 
-/* Record that shapes do not fit, with up to four numbers, and return NULL. */
+/* NULL, behind a failure that was recorded (its negation is 0); TAPE_FAIL: shapes do not fit */
 #define TAPE_FAIL(t, where, ...) tape_null(FD_FAIL((t)->mem->st, FD_ESHAPE, where, __VA_ARGS__))
-static fd_var *tape_null(int code)
+static void *tape_null(int code)
 {
     (void)code;
     return NULL;
@@ -232,10 +232,23 @@ static fd_var *tape_push(fd_tape *t, const struct fd_op *op, int nd, const int n
     return tape_make(t, op, nd, n, nsrc, src, NULL);
 }
 
-static fd_var *tape_zeros(fd_tape *t, int nd, const int n[])
+/* of the shape of x, for a gradient; and of those sources of y that need one */
+static fd_var *tape_like(fd_tape *t, const fd_var *x)
 {
-    fd_var *v = tape_push(t, NULL, nd, n, 0, NULL);
-    if (v) memset(v->x, 0, (size_t)fd_count(v) * sizeof *v->x);
+    return tape_push(t, NULL, x->nd, x->n, 0, NULL);
+}
+
+static void tape_gradients(fd_tape *t, const fd_var *y, fd_var *dx[4])
+{
+    for (int i = 0; i < 4; i++)
+        if (y->src[i] && y->src[i]->needs) dx[i] = tape_like(t, y->src[i]);
+}
+
+/* c in every entry */
+static fd_var *tape_filled(fd_tape *t, const fd_var *x, fd_real c)
+{
+    fd_var *v = tape_like(t, x);
+    for (ptrdiff_t i = 0; v && i < fd_count(v); i++) v->x[i] = c;
     return v;
 }
 
@@ -386,13 +399,6 @@ static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
     }
 }
 
-static fd_var *tape_ones(fd_tape *t, const fd_var *y)
-{
-    fd_var *v = tape_push(t, NULL, y->nd, y->n, 0, NULL);
-    for (ptrdiff_t i = 0; v && i < fd_count(v); i++) v->x[i] = 1;
-    return v;
-}
-
 void fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd_var *dx[])
 {
     fd_status *st = t->mem->st;
@@ -413,9 +419,9 @@ void fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd
         for (int i = 0; i < count; i++) x[i]->d = TAPE_WANTED;
         tape_select(t);
         t->mode = mode == FD_GRAD2 ? FD_GRAD2 : FD_EVAL;
-        tape_walk(t, y, dy ? dy : tape_ones(t, y));
+        tape_walk(t, y, dy ? dy : tape_filled(t, y, 1));
         for (int i = 0; i < count; i++)
-            dx[i] = x[i]->d ? x[i]->d : tape_zeros(t, x[i]->nd, x[i]->n);
+            dx[i] = x[i]->d ? x[i]->d : tape_filled(t, x[i], 0);
         tape_restore(end);
         t->mode = mode;
     }
@@ -437,7 +443,7 @@ void fd_backward(fd_tape *t, fd_var *loss)
     tape_select(t);
     t->mode = FD_EVAL;                                 /* nothing of this is differentiated again */
     t->rooms = fd_new(t->mem, struct tape_rooms, 1);
-    tape_walk(t, loss, tape_ones(t, loss));
+    tape_walk(t, loss, tape_filled(t, loss, 1));
     for (fd_var *v = end; v && !st->code; v = v->prev)
         if (v->g && v->d) tape_increase(fd_count(v), v->d->x, v->g);
     tape_restore(end);
@@ -573,7 +579,7 @@ static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
         return op_gate_slope(t, x, fd_mul(t, x, fd_affine(t, z, MAP_C3, MAP_C1)),
                              fd_affine(t, z, 3 * MAP_C3, MAP_C1));
     case FD_RELU:    return op_map(t, x, MAP_STEP);
-    case FD_IDENTITY: return tape_ones(t, x);
+    case FD_IDENTITY: return tape_filled(t, x, 1);
     case MAP_CDF:    return op_map(t, x, MAP_PDF);
     case MAP_PDF:    return fd_affine(t, fd_mul(t, x, y), -1, 0);
     default:         return NULL;
@@ -588,7 +594,7 @@ static void op_map_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         fd_var *slope = op_map_slope(t, x, y, f);
         if (slope) dx[0] = fd_mul(t, dy, slope);
     } else {
-        dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
+        dx[0] = tape_like(t, x);
         if (dx[0]) map_run(f, fd_count(x), x->x, y->x, dy->x, dx[0]->x);
     }
 }
@@ -606,10 +612,8 @@ static fd_var *op_map(fd_tape *t, fd_var *x, int f)
 
 fd_var *fd_map(fd_tape *t, fd_var *x, int f)
 {
-    if (f < FD_EXP || f >= FD_MAPS) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_map", "no such map", f);
-        return NULL;
-    }
+    if (f < FD_EXP || f >= FD_MAPS)
+        return tape_null(FD_FAIL(t->mem->st, FD_EARG, "fd_map", "no such map", f));
     return op_map(t, x, f);
 }
 
@@ -630,16 +634,13 @@ static void op_spread_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 /* 1 where the shape a[na] stretches to b[nb]; 0 and an error where it does not */
 static int op_stretches(fd_tape *t, const char *where, int na, const int a[], int nb, const int b[])
 {
-    if (na > nb) {
-        TAPE_FAIL(t, where, "number of axes", nb, na);
-        return 0;
-    }
+    if (na > nb)
+        return !FD_FAIL(t->mem->st, FD_ESHAPE, where, "number of axes", nb, na);
     for (int i = 1; i <= na; i++)
-        if (a[na - i] != 1 && a[na - i] != b[nb - i]) {
-            TAPE_FAIL(t, where, "axis does not stretch: axis from the end, lengths", i,
-                      a[na - i], b[nb - i]);
-            return 0;
-        }
+        if (a[na - i] != 1 && a[na - i] != b[nb - i])
+            return !FD_FAIL(t->mem->st, FD_ESHAPE, where,
+                            "axis does not stretch: axis from the end, lengths", i, a[na - i],
+                            b[nb - i]);
     return 1;
 }
 
@@ -723,10 +724,9 @@ fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[])
     if (!x) return NULL;
     for (int i = 0; i < x->nd; i++) {
         int k = order[i];
-        if (k < 0 || k >= x->nd || seen & 1 << k) {
-            FD_FAIL(t->mem->st, FD_EARG, op.name, "not an order of axes: place, axis", i, k);
-            return NULL;
-        }
+        if (k < 0 || k >= x->nd || seen & 1 << k)
+            return tape_null(FD_FAIL(t->mem->st, FD_EARG, op.name,
+                                     "not an order of axes: place, axis", i, k));
         seen |= 1 << k;
         n[i] = x->n[k];
     }
@@ -1016,16 +1016,13 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
     memset(s, 0, sizeof *s);
     if (ok) ok = axes >= 1 && axes <= 3 && x->n[axes + 1] == w->n[axes];
     for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
-    if (!ok) {
-        FD_FAIL(st, FD_ESHAPE, "fd_spectral",
-                "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", x->nd, w->nd);
-        return 0;
-    }
-    if (lo[axes - 1]) {
-        FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at",
-                lo[axes - 1]);
-        return 0;
-    }
+    if (!ok)
+        return !FD_FAIL(st, FD_ESHAPE, "fd_spectral",
+                        "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", x->nd,
+                        w->nd);
+    if (lo[axes - 1])
+        return !FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at",
+                        lo[axes - 1]);
     s->nd = axes;
     s->b = x->n[0];
     s->ci = w->n[axes];
@@ -1038,11 +1035,9 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
         s->hi[i] = hi[i];
         s->points *= n;
         s->modes *= w->n[i];
-        if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2)) {
-            FD_FAIL(st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi",
-                    n, lo[i], hi[i]);
-            return 0;
-        }
+        if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2))
+            return !FD_FAIL(st, FD_ESHAPE, "fd_spectral",
+                            "too few points for the modes: points, lo, hi", n, lo[i], hi[i]);
     }
     return 1;
 }
@@ -1075,49 +1070,36 @@ static fd_var *layer_composed(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_va
 
 /* ---- Covariance operators and the loss on the tape ------------------------------------------- */
 
-/* y = C^p x */
-static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
-
 /* C^p is self-adjoint in L2 of the space. As a matrix on the values it has the transpose W C^p
  * W^-1, where W are the weights of the points; on a grid this is C^p itself. */
 static void cov_apply_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_cov *c = y->aux;
-    const fd_real *weight = c->s.weight;
-    if (!weight) {
-        dx[0] = cov_apply(t, c, y->c[0], dy);
-        return;
-    }
-    int n[1] = { (int)c->s.points };
-    fd_var *w = fd_input(t, 1, n, weight);
-    dx[0] = fd_mul(t, cov_apply(t, c, y->c[0], fd_mul(t, dy, fd_map(t, w, FD_RECIP))), w);
-}
-
-static const struct fd_op cov_apply_op = { "fd_cov_apply", cov_apply_vjp, 0 };
-
-static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
-{
-    fd_var *y = x ? tape_push(t, &cov_apply_op, x->nd, x->n, 1, &x) : NULL;
-    if (!y) return NULL;
-    y->c[0] = p;
-    y->aux = (void *)(uintptr_t)c;                    /* read only */
-    fd_cov_pow(c, p, x->n[0], x->x, y->x, *t->mem);
-    return t->mem->st->code ? NULL : y;
+    const int n[1] = { (int)c->s.points };
+    fd_var *w = c->s.weight ? fd_input(t, 1, n, c->s.weight) : NULL;
+    if (w) dy = fd_mul(t, dy, fd_map(t, w, FD_RECIP));
+    dx[0] = fd_cov_apply(t, c, y->c[0], dy);
+    if (w) dx[0] = fd_mul(t, dx[0], w);
 }
 
 /* 1 where x is [b][ch][points] on the space; 0 and an error where it is not */
 static int cov_fits(fd_tape *t, const char *where, const fd_space *s, const fd_var *x)
 {
     if (x->nd == 3 && x->n[1] == s->ch && x->n[2] == s->points) return 1;
-    FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, points",
-            x->nd, s->ch, (long long)s->points);
-    return 0;
+    return !FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, "
+                    "points", x->nd, s->ch, (long long)s->points);
 }
 
 fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
 {
-    if (!c || !x || t->mem->st->code || !cov_fits(t, "fd_cov_apply", &c->s, x)) return NULL;
-    return cov_apply(t, c, p, x);
+    static const struct fd_op op = { "fd_cov_apply", cov_apply_vjp, 0 };
+    if (!c || !x || t->mem->st->code || !cov_fits(t, op.name, &c->s, x)) return NULL;
+    fd_var *y = tape_push(t, &op, x->nd, x->n, 1, &x);
+    if (!y) return NULL;
+    y->c[0] = p;
+    y->aux = (void *)(uintptr_t)c;                    /* read only */
+    fd_cov_pow(c, p, x->n[0], x->x, y->x, *t->mem);
+    return t->mem->st->code ? NULL : y;
 }
 
 fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w)
@@ -1196,8 +1178,7 @@ static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         dx[0] = fd_mul(t, r, fd_sub(t, fd_sub(t, g, m), fd_mul(t, z, k)));
         return;
     }
-    dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
-    for (int i = 1; i < 3; i++) dx[i] = tape_push(t, NULL, 1, &c, 0, NULL);
+    for (int i = 0; i < 3; i++) dx[i] = tape_like(t, y->src[i]);
     if (t->mem->st->code) return;
     norm_back(fd_count(x) / c, c, eps, x->x, gain->x, dy->x, dx[0]->x, dx[1]->x, dx[2]->x, *t->mem);
 }
@@ -1306,11 +1287,9 @@ fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads
         fd_real *more = fd_raw(t->mem, fd_real, (ptrdiff_t)b * n[i] * heads);
         for (ptrdiff_t j = 0; j < (ptrdiff_t)b * n[i] * heads && more; j++) {
             double p = i ? (double)weight[j / heads % n[i]] * n[i] / sum : 1;   /* of keys */
-            if (i && !(p > 0)) {
-                FD_FAIL(t->mem->st, FD_EDATA, where, "weights must be positive: point",
-                        j / heads % n[i]);
-                return NULL;
-            }
+            if (i && !(p > 0))
+                return tape_null(FD_FAIL(t->mem->st, FD_EDATA, where,
+                                         "weights must be positive: point", j / heads % n[i]));
             more[j] = (fd_real)(i ? sqrt(w + 1.) * log(p) : 1);
         }
         fd_var *scaled = i ? k : fd_affine(t, q, sqrt((w + 1.) / w), 0);
@@ -1775,12 +1754,12 @@ void fd_scope(fd_pass *p, const char *group, int i)
 /* the scope, the name and, behind a dot where both are there, its end */
 static int net_name(fd_pass *p, const char *name, const char *end, char full[48])
 {
-    size_t n = strlen(p->scope), m = strlen(name), k = strlen(end);
-    if (n + m + k > 46) {
-        fd_fail_name(p->t->mem->st, FD_EARG, "fd_weight",
-                     "with its scope this name is longer than 46 letters", name);
-        return 0;
-    }
+    size_t n = strlen(p->scope), m = name ? strlen(name) : 0, k = strlen(end);
+    if (!name)
+        return !FD_FAIL(p->t->mem->st, FD_EARG, "fd_weight", "a weight must have a name, not NULL");
+    if (n + m + k > 46)
+        return !fd_fail_name(p->t->mem->st, FD_EARG, "fd_weight",
+                             "with its scope this name is longer than 46 letters", name);
     memcpy(full, p->scope, n);
     memcpy(full + n, name, m);
     n += m;
@@ -1830,6 +1809,12 @@ static void net_declare(fd_pass *p, const char *name, int nd, const int n[], fd_
         net_draw(part, first, fd_stream(p->rng, 'w', (uint32_t)i), net->w + part->at);
         return;
     }
+    if (first.law < FD_INIT_CONSTANT || first.law > FD_INIT_IDENTITY
+        || !(fabs(first.a) < INFINITY && fabs(first.b) < INFINITY)) {
+        fd_fail_name(st, FD_EARG, "fd_weight", "first values are of an fd_init_ law whose numbers "
+                     "are finite", name);
+        return;
+    }
     for (int j = 0; j < nd; j++) {
         size *= n[j];
         large |= n[j] == INT_MAX;                     /* of net_times */
@@ -1860,10 +1845,8 @@ static fd_var *net_weight(fd_pass *p, const char *name, const char *end, int nd,
     fd_status *st = p->t->mem->st;
     char full[48];
     if (st->code || !net_name(p, name, end, full)) return NULL;
-    if (nd < 1 || nd > FD_MAXD) {
-        fd_fail_name(st, FD_ESHAPE, "fd_weight", "wants 1 to 6 axes", full);
-        return NULL;
-    }
+    if (nd < 1 || nd > FD_MAXD)
+        return tape_null(fd_fail_name(st, FD_ESHAPE, "fd_weight", "wants 1 to 6 axes", full));
     if (p->plan) {
         net_declare(p, full, nd, n, first);
         return NULL;
@@ -1871,12 +1854,9 @@ static fd_var *net_weight(fd_pass *p, const char *name, const char *end, int nd,
     for (int i = 0; i < net->parts; i++) {            /* most often it is the next one */
         const fd_part *q = &net->part[(p->next + i) % net->parts];
         if (strcmp(q->name, full)) continue;
-        if (q->nd != nd || memcmp(q->n, n, (size_t)nd * sizeof *n)) {
-            fd_fail_name(st, FD_ESHAPE, "fd_weight",
-                         "planned with another shape, which may depend on no function and no grid",
-                         full);
-            return NULL;
-        }
+        if (q->nd != nd || memcmp(q->n, n, (size_t)nd * sizeof *n))
+            return tape_null(fd_fail_name(st, FD_ESHAPE, "fd_weight", "planned with another shape, "
+                                          "which may depend on no function and no grid", full));
         p->next = (p->next + i + 1) % net->parts;
         return p->frozen ? fd_input(p->t, nd, q->n, net->w + q->at)
                          : fd_param(p->t, nd, q->n, net->w + q->at, net->g + q->at);
@@ -1895,7 +1875,7 @@ fd_var *fd_weight(fd_pass *p, const char *name, int nd, const int n[], fd_init f
 
 static int net_map(const fd_arch *a)                   /* the activation, -1 for none */
 {
-    return a->linear || a->act == FD_IDENTITY ? -1 : a->act;
+    return a->fno.linear || a->act == FD_IDENTITY ? -1 : a->act;
 }
 
 static fd_var *net_act(fd_tape *t, fd_var *x, int f) { return f < 0 ? x : fd_map(t, x, f); }
@@ -1918,14 +1898,11 @@ static fd_var *net_dense(fd_pass *p, const char *name, fd_var *x, int in, int ou
     return fuse_dense(p->t, x, w, net_weight(p, name, "b", 1, &out, bias), add);
 }
 
-static fd_var *net_dense_fan(fd_pass *p, const char *name, fd_var *x, int in, int out)
+/* the same with one of the usual laws: glorot, or PyTorch's for matrix and bias */
+static fd_var *net_linear(fd_pass *p, const char *name, fd_var *x, int in, int out, int glorot)
 {
-    return net_dense(p, name, x, in, out, net_fan(in), net_fan(in), NULL);
-}
-
-static fd_var *net_dense_glorot(fd_pass *p, const char *name, fd_var *x, int in, int out)
-{
-    return net_dense(p, name, x, in, out, net_glorot(in, out), fd_init_constant(0), NULL);
+    const fd_init bias = glorot ? fd_init_constant(0) : net_fan(in);
+    return net_dense(p, name, x, in, out, glorot ? net_glorot(in, out) : bias, bias, NULL);
 }
 
 /* Dense layers in -> hidden -> out of rows x with f between, -1: none; where hidden is not above 0
@@ -1934,12 +1911,10 @@ static fd_var *net_mlp(fd_pass *p, const char *const name[2], fd_var *x, int in,
                        int out, int f, int glorot)
 {
     fd_tape *t = p->t;
-    fd_var *(*dense)(fd_pass *, const char *, fd_var *, int, int)
-        = glorot ? net_dense_glorot : net_dense_fan;
-    if (hidden <= 0) return dense(p, name[0], x, in, out);
+    if (hidden <= 0) return net_linear(p, name[0], x, in, out, glorot);
     if (t->mode == FD_GRAD2 || f < 0) {
-        x = net_act(t, dense(p, name[0], x, in, hidden), f);
-        return dense(p, name[1], x, hidden, out);
+        x = net_act(t, net_linear(p, name[0], x, in, hidden, glorot), f);
+        return net_linear(p, name[1], x, hidden, out, glorot);
     }
     const fd_init zero = fd_init_constant(0);
     fd_init one = glorot ? net_glorot(in, hidden) : net_fan(in);
@@ -1971,12 +1946,10 @@ static fd_var *net_label(fd_pass *p, int labels, int width)
     int *row = p->plan ? NULL : fd_raw(t->mem, int, b);
     for (int i = 0; i < b && row; i++) {
         int of = p->label ? p->label[i] : -1;
-        if (of < -1 || of >= labels) {
-            FD_FAIL(t->mem->st, FD_EARG, "fd_forward_label",
-                    "wants labels from -1, none, to labels - 1: function, label, labels", i, of,
-                    labels);
-            return NULL;
-        }
+        if (of < -1 || of >= labels)
+            return tape_null(FD_FAIL(t->mem->st, FD_EARG, "fd_forward_label", "wants labels from "
+                                     "-1, none, to labels - 1: function, label, labels", i, of,
+                                     labels));
         row[i] = of < 0 ? labels : of;
     }
     if (!row || !table) return NULL;
@@ -2012,17 +1985,21 @@ static fd_var *net_time(fd_pass *p, const fd_arch *a)
     return a->labels ? fd_add(p->t, e, net_label(p, a->labels, a->embed)) : e;
 }
 
+/* e [b][embed] through two dense layers, SiLU between them */
+static fd_var *net_time_mlp(fd_pass *p, fd_var *e, int embed, int hidden, int out, int glorot)
+{
+    e = fd_map(p->t, net_linear(p, "time0", e, embed, hidden, glorot), FD_SILU);
+    return net_linear(p, "time1", e, hidden, out, glorot);
+}
+
 /* gamma and beta of all layers, [b][out], from two dense layers on the embedding; NULL where time
  * does not come so. The SiLUs stay in a linear network: they act on time alone. */
 static fd_var *net_film(fd_pass *p, const fd_arch *a, int hidden, int out, int glorot)
 {
-    fd_var *(*dense)(fd_pass *, const char *, fd_var *, int, int)
-        = glorot ? net_dense_glorot : net_dense_fan;
     if (a->time != FD_TIME_FILM) return NULL;
     const fd_init zero = fd_init_constant(0);
-    fd_var *x = fd_map(p->t, dense(p, "time0", net_time(p, a), a->embed, hidden), FD_SILU);
-    x = fd_map(p->t, dense(p, "time1", x, hidden, hidden), FD_SILU);
-    return net_dense(p, "film", x, hidden, out, zero, zero, NULL);
+    fd_var *e = net_time_mlp(p, net_time(p, a), a->embed, hidden, hidden, glorot);
+    return net_dense(p, "film", fd_map(p->t, e, FD_SILU), hidden, out, zero, zero, NULL);
 }
 
 /* u with the scale and shift of its c channels at `at` in film, where there is one */
@@ -2144,7 +2121,7 @@ static struct fno_band net_modes(const fd_arch *a, double scale)
 {
     struct fno_band k = { { 0 }, { 0 } };
     for (int i = 0; i < a->nd; i++) {
-        int m = (int)(scale * a->modes[i] + .5), last = i == a->nd - 1;
+        int m = (int)(scale * a->fno.modes[i] + .5), last = i == a->nd - 1;
         if (m < 1) m = 1;
         if (a->kind == FD_FNO_ORIGINAL || a->kind == FD_FNO_SEPARABLE) {
             k.lo[i] = last ? 0 : -m;
@@ -2244,7 +2221,7 @@ struct fno_conv {
  * which is also the variance of b. */
 static struct fno_conv net_conv(const fd_arch *a, const char *name, double scale, int ci, int co)
 {
-    struct fno_conv c = { name, ci, co, net_modes(a, scale), { 0 }, { 0 }, a->rank };
+    struct fno_conv c = { name, ci, co, net_modes(a, scale), { 0 }, { 0 }, a->u.rank };
     double width = (ci + co) / 2.;
     if (a->kind == FD_FNO_ORIGINAL) {
         c.spectral = fd_init_uniform(0, 1 / (width * width));
@@ -2311,7 +2288,7 @@ static fd_var *net_normed(fd_pass *p, const fd_arch *a, const struct fno_conv *c
     fd_tape *t = p->t;
     struct fno_parts l = net_layer_parts(p, c, h);
     fd_var *u = fd_add(t, fd_spectral(t, h, l.R, a->nd, l.k.lo, l.k.hi), l.bias);
-    u = net_norm(p, "norm0", u, c->co, a->norms, 1, a->eps);
+    u = net_norm(p, "norm0", u, c->co, a->fno.norms, 1, a->eps);
     return net_act(t, fd_add(t, u, fd_matmul(t, 0, 0, h, l.w)), f);
 }
 
@@ -2320,12 +2297,12 @@ static fd_var *net_mix(fd_pass *p, const fd_arch *a, fd_var *h, fd_var *y, int f
 {
     static const char *const mix[2] = { "mix0", "mix1" };
     fd_tape *t = p->t;
-    int w = a->width, inside = a->linear ? -1 : FD_GELU;
-    fd_var *u = net_like(t, net_mlp(p, mix, fuse_flat(t, y), w, a->mix, w, inside, 0), y);
-    fd_init first = a->gates ? fd_init_identity() : fd_init_constant(1);
-    fd_var *gate = fd_weight(p, "gate", 1 + a->gates, (int[]){ w, w }, first);
-    u = fd_add(t, u, a->gates ? fd_matmul(t, 0, 0, h, gate) : fd_mul(t, h, gate));
-    return net_act(t, a->norms ? net_norm(p, "norm1", u, w, a->norms, 1, a->eps) : u, f);
+    int w = a->width, inside = a->fno.linear ? -1 : FD_GELU;
+    fd_var *u = net_like(t, net_mlp(p, mix, fuse_flat(t, y), w, a->fno.mix, w, inside, 0), y);
+    fd_init first = a->fno.gates ? fd_init_identity() : fd_init_constant(1);
+    fd_var *gate = fd_weight(p, "gate", 1 + a->fno.gates, (int[]){ w, w }, first);
+    u = fd_add(t, u, a->fno.gates ? fd_matmul(t, 0, 0, h, gate) : fd_mul(t, h, gate));
+    return net_act(t, a->fno.norms ? net_norm(p, "norm1", u, w, a->fno.norms, 1, a->eps) : u, f);
 }
 
 /* The stencil of a layer, first values N(0, 1/taps): no mode gains or loses, on average. Zeros
@@ -2335,12 +2312,12 @@ static fd_var *net_stencil(fd_pass *p, const fd_arch *a, fd_var *h)
     const fd_space *s = p->s;
     double step[3], taps = 1;
     int bc[3], n[FD_MAXD];
-    if (!a->stencil) return h;
+    if (!a->fno.stencil) return h;
     for (int i = 0; i < a->nd; i++) {
         const int ends = s->bc[i] == FD_DIRICHLET;    /* as axes count: n + 1 intervals */
         step[i] = (double)(s->n[i] + ends) / (a->grid[i] + ends);
         bc[i] = h && h->n[i + 1] > s->n[i] ? FD_PERIODIC : s->bc[i];
-        taps *= n[i] = a->stencil;
+        taps *= n[i] = a->fno.stencil;
     }
     n[a->nd] = a->width;
     const fd_init first = fd_init_normal((fd_real)sqrt(1 / taps));
@@ -2356,7 +2333,7 @@ static fd_var *net_lift(fd_pass *p, const fd_arch *a, fd_var *x)
     n[a->nd + 1] = a->width;
     const struct net_place c = { .coords = a->coords, .own = 1 };
     fd_var *h = fuse_flat(p->t, net_input(p, a, &c, p->s, x));
-    h = net_mlp(p, lift, h, net_inputs(a, &c), a->lift, a->width, net_map(a), 0);
+    h = net_mlp(p, lift, h, net_inputs(a, &c), a->fno.lift, a->width, net_map(a), 0);
     return fd_reshape(p->t, h, a->nd + 2, n);
 }
 
@@ -2365,7 +2342,7 @@ static fd_var *net_project(fd_pass *p, const fd_arch *a, fd_var *h, int in)
 {
     static const char *const proj[2] = { "proj0", "proj1" };
     fd_scope(p, NULL, 0);
-    h = net_mlp(p, proj, fuse_flat(p->t, h), in, a->proj, a->out, net_map(a), 0);
+    h = net_mlp(p, proj, fuse_flat(p->t, h), in, a->fno.proj, a->out, net_map(a), 0);
     return net_output(p, h, a->out);
 }
 
@@ -2373,7 +2350,7 @@ static fd_var *net_project(fd_pass *p, const fd_arch *a, fd_var *h, int in)
 static fd_var *net_pad(fd_pass *p, const fd_arch *a, fd_var *h)
 {
     for (int i = 0; i < a->nd && h; i++) {
-        int n = p->s->n[i], more = (int)(a->pad[i] * n + .5);
+        int n = p->s->n[i], more = (int)(a->fno.pad[i] * n + .5);
         if (more) h = op_pad(p->t, h, i + 1, 0, n + more);
     }
     return h;
@@ -2398,22 +2375,16 @@ static fd_var *fno_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
     char *mark = t->mem->beg;
     fd_var *was = t->last;
     for (int l = 0; l < a->layers; l++) {
-        int f = l < (a->mix ? a->mix_acts : a->acts) ? net_map(a) : -1;
+        int f = l < (a->fno.mix ? a->fno.mix_acts : a->fno.acts) ? net_map(a) : -1;
         fd_scope(p, "layer", l);
         fd_var *u = net_stencil(p, a, h);
-        fd_var *y = a->norms ? net_normed(p, a, &c, u, f)
+        fd_var *y = a->fno.norms ? net_normed(p, a, &c, u, f)
                              : net_layer(p, &c, u, film, net_times(l, 2 * w), f);
-        if (a->mix) y = net_mix(p, a, h, y, l < a->acts ? net_map(a) : -1);
-        h = a->residual ? fd_add(t, h, y) : y;
+        if (a->fno.mix) y = net_mix(p, a, h, y, l < a->fno.acts ? net_map(a) : -1);
+        h = a->fno.residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
     }
     return net_crop(p, a, h);
-}
-
-static fd_var *fno_forward(fd_pass *p, fd_var *x, const void *self)
-{
-    const fd_arch *a = self;
-    return net_project(p, a, fno_trunk(p, a, x), a->width);
 }
 
 /* --- HDM [HDM code, models/fno.py]: Fourier layers that leave channels apart ---
@@ -2437,8 +2408,7 @@ static fd_var *hdm_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
     n[a->nd + 1] = 2;
     fd_var *h = net_lift(p, a, x);
     if (a->time == FD_TIME_TOKEN) {
-        fd_var *e = fd_map(t, net_dense_fan(p, "time0", net_time(p, a), a->embed, w), FD_SILU);
-        e = net_dense_fan(p, "time1", e, w, w);
+        fd_var *e = net_time_mlp(p, net_time(p, a), a->embed, w, w, 0);
         h = fd_add(t, h, fd_reshape(t, e, a->nd + 2, shape));
     }
     h = net_pad(p, a, h);
@@ -2446,23 +2416,29 @@ static fd_var *hdm_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
         struct fno_band k = all;
         fd_scope(p, "layer", l);
         h = net_act(t, h, act);
-        fd_var *v = net_norm(p, "norm", a->linear ? NULL : h, w, a->groups, 1, 1e-5), *u;
-        h = a->linear ? h : v;
+        fd_var *v = net_norm(p, "norm", a->fno.linear ? NULL : h, w, a->fno.groups, 1, 1e-5), *u;
+        h = a->fno.linear ? h : v;
         u = net_kept(t, fd_weight(p, "spectral", a->nd + 2, n, begin), h, a->nd, &k);
         u = fd_add(t, fd_spectral(t, h, u, a->nd, k.lo, k.hi), fd_weight(p, "bias", 1, &w, begin));
         h = fd_add(t, u, fd_mul(t, h, fd_weight(p, "skip.gate", 1, &w, unit)));
         v = fuse_flat(t, l < a->layers - 1 ? net_act(t, h, act) : h);
-        v = net_act(t, net_mlp(p, mlp, v, w, a->mlp, w, act, 0), act);
+        v = net_act(t, net_mlp(p, mlp, v, w, a->fno.mlp, w, act, 0), act);
         v = net_like(t, v, h);
         h = fd_add(t, v, fd_mul(t, h, fd_weight(p, "mlp.gate", 1, &w, unit)));
     }
     return net_crop(p, a, h);
 }
 
-static fd_var *hdm_forward(fd_pass *p, fd_var *x, const void *self)
+/* either of them up to its projection; the whole page */
+static fd_var *fourier_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
+{
+    return (a->kind == FD_FNO_SEPARABLE ? hdm_trunk : fno_trunk)(p, a, x);
+}
+
+static fd_var *fourier_forward(fd_pass *p, fd_var *x, const void *self)
 {
     const fd_arch *a = self;
-    return net_project(p, a, hdm_trunk(p, a, x), a->width);
+    return net_project(p, a, fourier_trunk(p, a, x), a->width);
 }
 
 /* --- U-shaped operators: FD_UNO [DDO code, src/models.py] and the U-Net of [DDO-SDF] ---
@@ -2486,14 +2462,14 @@ static struct u_step *u_put(struct u_step *s, int what, int join, int ci, int co
 
 static struct u_step *uno_steps(struct u_step *s, const fd_arch *A)
 {
-    const double *z = A->scale;
-    int L = A->levels, w = A->width, ch = w;
+    const double *z = A->u.scale;
+    int L = A->u.levels, w = A->width, ch = w;
     for (int i = 0; i < L; i++, ch = s[-1].co)
-        s = u_put(s, U_FNO, -1, ch, w * A->mult[i], i ? z[i - 1] : 1, z[i]);
+        s = u_put(s, U_FNO, -1, ch, w * A->u.mult[i], i ? z[i - 1] : 1, z[i]);
     for (int i = L - 1; i >= 0; i--) {
-        int own = w * A->mult[i];
+        int own = w * A->u.mult[i];
         s = u_put(s, U_FNO, i < L - 1 ? i + 1 : -1, i < L - 1 ? 2 * own : own,
-                  i ? w * A->mult[i - 1] : w, z[i], i ? z[i - 1] : 1);
+                  i ? w * A->u.mult[i - 1] : w, z[i], i ? z[i - 1] : 1);
     }
     return s;
 }
@@ -2501,19 +2477,19 @@ static struct u_step *uno_steps(struct u_step *s, const fd_arch *A)
 static struct u_step *unet_steps(struct u_step *s, const fd_arch *A)
 {
     const struct u_step *list = s;
-    const double *z = A->scale;
-    int L = A->levels, R = A->layers, w = A->width, ch = w;
+    const double *z = A->u.scale;
+    int L = A->u.levels, R = A->layers, w = A->width, ch = w;
     for (int i = 0; i < L; i++) {
-        for (int j = 0; j < R; j++, ch = w * A->mult[i])
-            s = u_put(s, U_RES, -1, ch, w * A->mult[i], z[i], z[i]);
+        for (int j = 0; j < R; j++, ch = w * A->u.mult[i])
+            s = u_put(s, U_RES, -1, ch, w * A->u.mult[i], z[i], z[i]);
         if (i < L - 1) s = u_put(s, U_MOVE, -1, ch, ch, z[i], z[i + 1]);
     }
     int kept = (int)(s - list);
     for (int j = 0; j < 2; j++) s = u_put(s, U_RES, -1, ch, ch, z[L - 1], z[L - 1]);
     for (int i = L - 1; i >= 0; i--) {
-        for (int j = 0; j <= R; j++, kept--, ch = w * A->mult[i]) {
+        for (int j = 0; j <= R; j++, kept--, ch = w * A->u.mult[i]) {
             int joined = ch + (kept ? list[kept - 1].co : w);
-            s = u_put(s, U_RES, kept, joined, w * A->mult[i], z[i], z[i]);
+            s = u_put(s, U_RES, kept, joined, w * A->u.mult[i], z[i], z[i]);
         }
         if (i) s = u_put(s, U_MOVE, -1, ch, ch, z[i], z[i - 1]);
     }
@@ -2533,7 +2509,7 @@ static fd_var *u_norm(fd_pass *p, const fd_arch *a, const char *name, fd_var *h,
         if (low[i] > full[i]) low[i] = full[i];
     }
     h = fd_regrid(t, fd_regrid(t, h, a->nd, NULL, low), a->nd, NULL, full);
-    return net_norm(p, name, h, c, a->groups, 0, 1e-6);
+    return net_norm(p, name, h, c, a->fno.groups, 0, 1e-6);
 }
 
 static fd_var *u_res(fd_pass *p, const fd_arch *a, const struct u_step *s, fd_var *h, fd_var *film,
@@ -2577,7 +2553,7 @@ static fd_var *u_forward(fd_pass *p, fd_var *x, const void *self)
     fd_tape *t = p->t;
     const int uno = a->kind == FD_UNO, w = a->width;
     int size[3], at = 0, out = 0;
-    const ptrdiff_t most = 4 * (ptrdiff_t)a->levels * (a->layers + 1) + 2;
+    const ptrdiff_t most = 4 * (ptrdiff_t)a->u.levels * (a->layers + 1) + 2;
     struct u_step *list = fd_new(t->mem, struct u_step, most);
     if (!list) return NULL;
     const int count = (int)((uno ? uno_steps : unet_steps)(list, a) - list);
@@ -2595,7 +2571,7 @@ static fd_var *u_forward(fd_pass *p, fd_var *x, const void *self)
     }
     if (uno && value) h = fd_concat(t, h, value[0], a->nd + 1);
     else h = net_act(t, h, net_map(a));
-    return net_project(p, a, net_crop(p, a, h), uno ? 2 * w : w * a->mult[0]);
+    return net_project(p, a, net_crop(p, a, h), uno ? 2 * w : w * a->u.mult[0]);
 }
 
 /* --- Transformers: FD_VIT [ViT], FD_UVIT [U-ViT code, libs/uvit.py] ---
@@ -2609,9 +2585,10 @@ static fd_var *u_forward(fd_pass *p, fd_var *x, const void *self)
 
 struct vit_shape { int width, heads, mlp, act, bias; double eps; };
 
-static struct vit_shape net_block(const fd_arch *a)
+static struct vit_shape vit_block(const fd_arch *a)
 {
-    return (struct vit_shape){ a->width, a->heads, a->mlp, net_map(a), a->qkv_bias, a->eps };
+    const fd_arch_vit *v = &a->vit;
+    return (struct vit_shape){ a->width, v->heads, v->mlp, net_map(a), v->qkv_bias, a->eps };
 }
 
 /* x W, N(0, 1/in) at first, with a bias or without */
@@ -2686,8 +2663,8 @@ static fd_var *vit_position(fd_pass *p, const fd_arch *a, const int T[3])
 {
     fd_tape *t = p->t;
     int tokens = T[0] * T[1] * T[2], w = a->width, q = w / (2 * a->nd), n[FD_MAXD];
-    if (a->pos == FD_POS_LEARNED) {
-        for (int i = 0; i < a->nd; i++) n[i] = a->grid[i] / a->patch[i];
+    if (a->vit.pos == FD_POS_LEARNED) {
+        for (int i = 0; i < a->nd; i++) n[i] = a->grid[i] / a->vit.patch[i];
         n[a->nd] = w;
         fd_var *v = fd_weight(p, "pos_embed", a->nd + 1, n, fd_init_normal(.02));
         for (int i = 0; i < a->nd; i++) v = vit_resample(t, v, i, T[i]);
@@ -2698,7 +2675,7 @@ static fd_var *vit_position(fd_pass *p, const fd_arch *a, const int T[3])
     for (int i = 0; i < tokens && x; i++) {
         int rest = i;
         for (int d = a->nd - 1; d >= 0; d--) {
-            double u = vit_place(rest % T[d], T[d], a->grid[d] / a->patch[d]);
+            double u = vit_place(rest % T[d], T[d], a->grid[d] / a->vit.patch[d]);
             rest /= T[d];
             for (int j = 0; j < q; j++) {
                 double v = u * pow(10000.0, -(double)j / q);
@@ -2721,16 +2698,15 @@ static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_va
     fd_var *clock = NULL, *label = NULL;
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     n[a->nd + 1] = in;
-    for (int i = 0; i < a->nd; i++) size = net_times(size, a->patch[i]);
-    fd_var *h = fd_patches(t, fd_reshape(t, net_input(p, a, &c, s, x), a->nd + 2, n), a->patch);
-    h = fd_reshape(t, net_dense_glorot(p, "patch_embed", fuse_flat(t, h), size, w), 3, all);
+    for (int i = 0; i < a->nd; i++) size = net_times(size, a->vit.patch[i]);
+    fd_var *h = fd_patches(t, fd_reshape(t, net_input(p, a, &c, s, x), a->nd + 2, n), a->vit.patch);
+    h = fd_reshape(t, net_linear(p, "patch_embed", fuse_flat(t, h), size, w, 1), 3, all);
     if (a->time == FD_TIME_TOKEN) {
         clock = net_clock(p, a->embed, a->tscale, a->clock);
-        clock = fd_map(t, net_dense_glorot(p, "time0", clock, a->embed, 4 * w), FD_SILU);
-        clock = fd_reshape(t, net_dense_glorot(p, "time1", clock, 4 * w, w), 3, one);
+        clock = fd_reshape(t, net_time_mlp(p, clock, a->embed, 4 * w, w, 1), 3, one);
     }
     if (a->labels) label = fd_reshape(t, net_label(p, a->labels, w), 3, one);
-    if (a->pos != FD_POS_NONE) h = fd_add(t, h, vit_position(p, a, T));
+    if (a->vit.pos != FD_POS_NONE) h = fd_add(t, h, vit_position(p, a, T));
     if (a->labels) h = fd_concat(t, label, h, 1);
     if (a->time == FD_TIME_TOKEN) h = fd_concat(t, clock, h, 1);
     return fuse_flat(t, h);
@@ -2740,10 +2716,10 @@ static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_va
 static fd_var *vit_trunk(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x, int T[3])
 {
     fd_tape *t = p->t;
-    const struct vit_shape k = net_block(a);
+    const struct vit_shape k = vit_block(a);
     const int w = a->width, L = a->layers, half = a->kind == FD_UVIT ? L / 2 : 0;
     const int first = (a->time == FD_TIME_TOKEN) + (a->labels > 0);
-    for (int i = 0; i < 3; i++) T[i] = i < a->nd ? s->n[i] / a->patch[i] : 1;
+    for (int i = 0; i < 3; i++) T[i] = i < a->nd ? s->n[i] / a->vit.patch[i] : 1;
     const int tokens = T[0] * T[1] * T[2];
     fd_var *h = vit_tokens(p, a, s, x, T), **skip = fd_new(t->mem, fd_var *, half + 1);
     for (int l = 0; l < L && skip; l++) {
@@ -2774,10 +2750,10 @@ static fd_var *vit_forward(fd_pass *p, fd_var *x, const void *self)
     const fd_init zero = fd_init_constant(0);
     int T[3], size = a->out, n[FD_MAXD];
     fd_var *h = vit_trunk(p, a, p->s, x, T);
-    for (int i = 0; i < a->nd; i++) size = net_times(size, a->patch[i]);
+    for (int i = 0; i < a->nd; i++) size = net_times(size, a->vit.patch[i]);
     h = net_dense(p, "decoder_pred", h, a->width, size, fd_init_normal(.02), zero, NULL);
     h = fd_reshape(t, h, 3, (int[]){ p->b, T[0] * T[1] * T[2], size });
-    h = fd_unpatches(t, h, a->nd, p->s->n, a->patch);
+    h = fd_unpatches(t, h, a->nd, p->s->n, a->vit.patch);
     double taps = 1;
     for (int i = 0; i < a->nd; i++) taps *= n[i] = 3;
     n[a->nd] = n[a->nd + 1] = a->out;
@@ -2802,7 +2778,7 @@ static struct net_place coord_places(const fd_arch *a)
     return (struct net_place){ a->coords, own, { k, k, k }, 1 };
 }
 
-static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
+static int net_seen(const fd_arch *a) { return a->inr.blind ? 0 : a->in; }
 
 /* inputs of layer l */
 static int coord_in(const fd_arch *a, int l)
@@ -2816,7 +2792,7 @@ static int coord_in(const fd_arch *a, int l)
 static ptrdiff_t coord_mods(const fd_arch *a)
 {
     double all = 0;
-    if (a->mod != FD_MOD_WEIGHTS) return (ptrdiff_t)a->mod * a->layers * a->width;
+    if (a->inr.mod != FD_MOD_WEIGHTS) return (ptrdiff_t)a->inr.mod * a->layers * a->width;
     for (int l = 0; l <= a->layers; l++)
         all += (coord_in(a, l) + 1.) * (l < a->layers ? a->width : a->out);
     return all < (double)(PTRDIFF_MAX / 64) ? (ptrdiff_t)all : -1;
@@ -2838,15 +2814,15 @@ static struct coord_part *coord_parts(fd_pass *p, const fd_arch *a, struct coord
     const fd_init zero = fd_init_constant(0);
     for (int l = 0; l <= a->layers && part; l++) {
         int in = coord_in(a, l), out = l < a->layers ? a->width : a->out;
-        double bound = l ? sqrt(6. / in) / a->omega : 1. / in;
+        double bound = l ? sqrt(6. / in) / a->inr.omega : 1. / in;
         fd_scope(p, "layer", l);
         part[l].w = fd_weight(p, "w", 2, (int[]){ in, out }, fd_init_uniform(-bound, bound));
         part[l].b = fd_weight(p, "b", 1, &out, zero);
     }
     fd_scope(p, NULL, 0);
-    if (a->mod && a->latent) {
-        const int n[2] = { a->latent, coord_extent(a) };
-        fd_init first = fd_init_normal(1 / (sqrt(a->latent) * a->omega));
+    if (a->inr.mod && a->inr.latent) {
+        const int n[2] = { a->inr.latent, coord_extent(a) };
+        fd_init first = fd_init_normal(1 / (sqrt(a->inr.latent) * a->inr.omega));
         decoder->w = net_weight(p, "latent", "w", 2, n, first);
         decoder->b = net_weight(p, "latent", "b", 1, n + 1, zero);
     }
@@ -2866,7 +2842,7 @@ static fd_var *coord_weight(fd_tape *t, fd_var *w, fd_var *mods, int *at)
 /* scale and shift of layer l within the sine: omega ((1 + scale) (u + bias) + shift) */
 static fd_var *coord_gate(fd_tape *t, const fd_arch *a, fd_var *bias, fd_var *gates, int l)
 {
-    int w = a->width, parts = a->mod == FD_MOD_SCALE ? 2 : 1;
+    int w = a->width, parts = a->inr.mod == FD_MOD_SCALE ? 2 : 1;
     int from = l * parts * w, n[3] = { gates ? gates->n[0] : 1, 1, w };
     fd_var *shift = fd_reshape(t, bias, 3, (int[]){ 1, 1, w }), *scale = NULL;
     if (gates && parts == 2) {                        /* [functa code, function_reps.py] */
@@ -2880,21 +2856,21 @@ static fd_var *coord_gate(fd_tape *t, const fd_arch *a, fd_var *bias, fd_var *ga
         for (ptrdiff_t i = 0; one && i < (ptrdiff_t)n[0] * w; i++) one[i] = 1;
         scale = fd_input(t, 3, n, one);
     }
-    return fd_affine(t, fd_concat(t, scale, shift, 1), a->omega, 0);
+    return fd_affine(t, fd_concat(t, scale, shift, 1), a->inr.omega, 0);
 }
 
 /* f(omega ((1 + scale) a + shift)) of layer l, operator by operator */
 static fd_var *coord_act(fd_tape *t, const fd_arch *a, fd_var *h, fd_var *gates, int l)
 {
-    int w = a->width, each = a->mod == FD_MOD_SCALE ? 2 * w : w;
+    int w = a->width, each = a->inr.mod == FD_MOD_SCALE ? 2 * w : w;
     int n[3] = { gates ? gates->n[0] : 1, 1, w };
-    if (gates && a->mod == FD_MOD_SCALE) {
+    if (gates && a->inr.mod == FD_MOD_SCALE) {
         fd_var *scale = fd_reshape(t, fd_slice(t, gates, 1, l * each + w, w), 3, n);
         h = fd_mul(t, h, fd_affine(t, scale, 1, 1));
     }
     if (gates) h = fd_add(t, h, fd_reshape(t, fd_slice(t, gates, 1, l * each, w), 3, n));
-    return a->kind == FD_GABOR ? fd_gabor(t, h, a->omega, 10)
-                               : fd_map(t, fd_affine(t, h, a->omega, 0), FD_SIN);
+    return a->kind == FD_GABOR ? fd_gabor(t, h, a->inr.omega, 10)
+                               : fd_map(t, fd_affine(t, h, a->inr.omega, 0), FD_SIN);
 }
 
 /* what the first layer gets, [b][points][places, x, t] */
@@ -2917,8 +2893,8 @@ static fd_var *coord_forward(fd_pass *p, const fd_arch *a, const fd_space *s, fd
     struct coord_part decoder = { NULL, NULL }, *part = coord_parts(p, a, &decoder);
     int at = 0;
     if (p->plan || !part) return NULL;
-    if (mods && a->latent) mods = fuse_dense(t, mods, decoder.w, decoder.b, NULL);
-    fd_var *weights = a->mod == FD_MOD_WEIGHTS ? mods : NULL, *gates = weights ? NULL : mods;
+    if (mods && a->inr.latent) mods = fuse_dense(t, mods, decoder.w, decoder.b, NULL);
+    fd_var *weights = a->inr.mod == FD_MOD_WEIGHTS ? mods : NULL, *gates = weights ? NULL : mods;
     fd_var *first = coord_input(p, a, s, x), *h = first, *ws = NULL, *ss = NULL;
     int fused = t->mode != FD_GRAD2 && !weights && a->kind == FD_SIREN;
     for (int l = 0; l <= a->layers && h; l++) {
@@ -2962,14 +2938,17 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
 }
 
 /* numbers that a sample has; the rates of the inner loop are as many */
-static ptrdiff_t coord_size(const fd_arch *a) { return a->latent ? a->latent : coord_mods(a); }
+static ptrdiff_t coord_size(const fd_arch *a)
+{
+    return a->inr.latent ? a->inr.latent : coord_mods(a);
+}
 
 static fd_var *coord_rate(fd_pass *p, const fd_arch *a)
 {
-    const int n = a->latent ? a->latent : coord_extent(a);
-    if (a->rates) return fd_weight(p, "rate", 1, &n, fd_init_constant(a->rate));
+    const int n = a->inr.latent ? a->inr.latent : coord_extent(a);
+    if (a->inr.rates) return fd_weight(p, "rate", 1, &n, fd_init_constant(a->inr.rate));
     fd_real *rate = p->plan ? NULL : fd_raw(p->t->mem, fd_real, 1);
-    if (rate) *rate = (fd_real)a->rate;
+    if (rate) *rate = (fd_real)a->inr.rate;
     return fd_input(p->t, 1, (int[]){ 1 }, rate);
 }
 
@@ -3009,7 +2988,7 @@ static fd_var *coord_adapt(const fd_pass *p, const fd_arch *a, fd_var *x)
     fd_real *zero = fd_new(t->mem, fd_real, (ptrdiff_t)n[0] * n[1]);
     if (!zero || !x) return NULL;
     fd_var *by = coord_rate(&q, a), *m = fd_input(q.t, 2, n, zero);
-    fd_var *y = coord_field(&c, fd_adapt(q.t, a->inner, a->inner_clip, m, by, coord_loss, &c));
+    fd_var *y = coord_field(&c, fd_adapt(q.t, a->inr.inner, a->inr.clip, m, by, coord_loss, &c));
     if (!eval || !y) return y;
     memcpy(room, y->x, (size_t)fd_count(y) * sizeof *room);
     fd_tape_end(&own);
@@ -3019,9 +2998,9 @@ static fd_var *coord_adapt(const fd_pass *p, const fd_arch *a, fd_var *x)
 static fd_var *coord_page(fd_pass *p, fd_var *x, const void *self)
 {
     const fd_arch *a = self;
-    if (a->inner && !p->plan) return coord_adapt(p, a, x);
+    if (a->inr.inner && !p->plan) return coord_adapt(p, a, x);
     fd_var *y = coord_forward(p, a, p->s, x, NULL);
-    if (a->inner && a->rates) coord_rate(p, a);
+    if (a->inr.inner && a->inr.rates) coord_rate(p, a);
     return y;
 }
 
@@ -3033,9 +3012,9 @@ static fd_var *coord_page(fd_pass *p, fd_var *x, const void *self)
  * Keys that are points have the weights of a quadrature. */
 
 /* where x is asked for as well: on the points of the answer */
-static fd_var *net_pixels(fd_pass *p, const fd_arch *a, fd_var *x)
+static fd_var *net_pixels(fd_pass *p, fd_var *x)
 {
-    if (!a->pixels || p->to == p->s || p->plan) return a->pixels ? x : NULL;
+    if (p->to == p->s || p->plan) return x;
     if (p->to->basis || p->s->basis)
         return TAPE_FAIL(p->t, "fd_query",
                          "the network takes pixels where it answers: wants grids");
@@ -3045,29 +3024,31 @@ static fd_var *net_pixels(fd_pass *p, const fd_arch *a, fd_var *x)
 static fd_var *points_mlp(fd_pass *p, const fd_arch *a, const char *zero, const char *one,
                           fd_var *x, int in)
 {
-    const char *const name[2] = { a->lift > 0 ? zero : one, one };
-    return net_mlp(p, name, fuse_flat(p->t, x), in, a->lift, a->width, net_map(a), 1);
+    const int lift = a->points.lift;
+    const char *const name[2] = { lift > 0 ? zero : one, one };
+    return net_mlp(p, name, fuse_flat(p->t, x), in, lift, a->width, net_map(a), 1);
 }
 
 static fd_var *points_forward(fd_pass *p, fd_var *x, const void *self)
 {
     const fd_arch *a = self;
     fd_tape *t = p->t;
-    const struct vit_shape k = net_block(a);
+    const struct vit_shape k = vit_block(a);
     struct net_place c = { a->coords, a->edges == FD_EDGES_PLAIN, { 0 }, 1 };
-    memcpy(c.pairs, a->modes, sizeof c.pairs);
+    memcpy(c.pairs, a->points.waves, sizeof c.pairs);
     const int w = a->width, in = net_inputs(a, &c), clock = net_clocked(a);
+    const int sees = a->points.pixels, latent = a->points.latent;
     const fd_real *weight = p->s->weight;
-    fd_var *pixels = net_pixels(p, a, x);
-    if (a->pixels && !pixels) return NULL;
+    fd_var *pixels = sees ? net_pixels(p, x) : NULL;
+    if (sees && !pixels) return NULL;
     fd_var *h = points_mlp(p, a, "token0", "token1", net_input(p, a, &c, p->s, x), in);
-    fd_var *q = a->pixels ? net_input(p, a, &c, p->to, pixels)
-                          : net_places(p, &c, p->to, clock, a->tscale);
-    q = points_mlp(p, a, "query0", "query1", q, a->pixels ? in : in - a->in);
+    fd_var *q = sees ? net_input(p, a, &c, p->to, pixels)
+                     : net_places(p, &c, p->to, clock, a->tscale);
+    q = points_mlp(p, a, "query0", "query1", q, sees ? in : in - a->in);
     fd_var *film = net_film(p, a, a->embed, net_times(a->layers + 1, 4 * w), 1);
-    if (a->latent) {
-        fd_var *z = fd_weight(p, "latent", 2, (int[]){ a->latent, w }, fd_init_normal(.02));
-        z = fd_spread(t, z, 3, (int[]){ p->b, a->latent, w });
+    if (latent) {
+        fd_var *z = fd_weight(p, "latent", 2, (int[]){ latent, w }, fd_init_normal(.02));
+        z = fd_spread(t, z, 3, (int[]){ p->b, latent, w });
         fd_scope(p, "read", 0);
         h = net_attention(p, &k, fuse_flat(t, z), 1, h, weight, NULL, 0);
         weight = NULL;
@@ -3084,78 +3065,140 @@ static fd_var *points_forward(fd_pass *p, fd_var *x, const void *self)
     return net_output(p, q, a->out);
 }
 
-/* One number of a configuration: its name in files, its type, place and range, and what is said
- * where it is out of that. Every one is checked before anything is computed from any of them. */
-struct field { const char *key; int real; size_t at; double lo, hi; const char *fault; };
+/* Which networks read a number: those of these kinds, of all, with a field */
+enum {
+    OF_ALL = 1 << 30, OF_FIELD = 1 << 29,
+    OF_FNO = 1 << FD_FNO_ORIGINAL | 1 << FD_FNO_BLOCK, OF_HDM = 1 << FD_FNO_SEPARABLE,
+    OF_UNO = 1 << FD_UNO, OF_UNET = 1 << FD_FNO_UNET, OF_U = OF_UNO | OF_UNET,
+    OF_FOURIER = OF_FNO | OF_HDM | OF_U, OF_VIT = 1 << FD_VIT | 1 << FD_UVIT,
+    OF_POINTS = 1 << FD_POINTS, OF_INR = 1 << FD_SIREN | 1 << FD_GABOR,
+    OF_TRUNK = OF_FNO | OF_HDM | OF_VIT                   /* may have a field */
+};
+
+/* One number of a configuration: its key in files, its type and its places; of each whose it is,
+ * its range, its name and what is said where it is out of range. Every one is checked before
+ * anything is computed from any of them. */
+struct place { int of; size_t at; double lo, hi; const char *name, *fault; };
+struct field { const char *key; int real; struct place place[2]; };
 
 static const struct field arch_fields[] = {
-#define F(x, lo, hi)    { "arch." #x, 0, offsetof(fd_arch, x), lo, hi, \
-                          #x " must be " #lo ".." #hi ", is" }
-#define R(x, lo, hi)    { "arch." #x, 1, offsetof(fd_arch, x), lo, hi, \
-                          #x " must be in " #lo ".." #hi }
-#define N(x, i, lo, hi) { "arch." #x #i, 0, offsetof(fd_arch, x) + i * sizeof(int), lo, hi, \
-                          #x " must be " #lo ".." #hi ", is" }
-#define S(x, i, key, lo, hi) { "arch." key, 1, offsetof(fd_arch, x) + i * sizeof(double), lo, hi, \
-                               #x " must be in " #lo ".." #hi }
-    F(kind, FD_FNO_ORIGINAL, FD_FNO_SEPARABLE), F(nd, 1, 3), F(in, 0, 65536), F(out, 1, 65536),
-    F(width, 0, 65536),
-    F(layers, 0, 9999), N(modes, 0, 0, 65536), N(modes, 1, 0, 65536), N(modes, 2, 0, 65536),
-    F(lift, -1, 65536), F(proj, -1, 65536), F(time, 0, FD_TIME_NONE), F(coords, 0, FD_COORD_NONE),
-    F(act, 0, FD_IDENTITY), F(embed, 0, 65536), F(linear, 0, 1), F(residual, 0, 1),
-    R(tscale, -1e9, 1e9),
-    N(patch, 0, 0, 64), N(patch, 1, 0, 64), N(patch, 2, 0, 64),
-    N(grid, 0, 0, 65536), N(grid, 1, 0, 65536), N(grid, 2, 0, 65536),
-    F(heads, 0, 65536), F(mlp, 0, 65536), F(pos, FD_POS_WAVES, FD_POS_NONE), F(qkv_bias, 0, 1),
-    F(mod, FD_MOD_NONE, FD_MOD_WEIGHTS), F(latent, 0, 65536), F(field, 0, FD_GABOR),
-    F(field_width, 0, 65536),
-    F(field_layers, 0, 9999), F(pixels, 0, 1), F(pool, 0, 64), F(levels, 0, 6), F(groups, 0, 65536),
-    F(clock, FD_CLOCK_WAVES, FD_CLOCK_RANDOM), R(rank, 0, 1),
-    S(pad, 0, "pad", 0, 4), S(pad, 1, "pad1", 0, 4), S(pad, 2, "pad2", 0, 4),
-#define G(i) N(mult, i, 0, 64), S(scale, i, "scale" #i, 0, 1)
-    G(0), G(1), G(2), G(3), G(4), G(5),
-    F(inner, 0, 1000), F(rates, 0, 1), F(first, 0, 1), F(blind, 0, 1), F(acts, -1, 9999),
-    F(mix, 0, 65536),
-    F(mix_acts, -1, 9999), F(gates, 0, 1), F(norms, 0, 65536), R(omega, 0, 1e6), R(rate, 0, 1e9),
-    R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN), F(stencil, 0, 9),
-    F(labels, 0, 65535)
-#undef G
-#undef S
-#undef N
-#undef R
-#undef F
+#define AT(of, x, lo, hi) { of, offsetof(fd_arch, x), lo, hi, #x, \
+                            #x " must be " #lo ".." #hi ", is" }
+#define IN(of, x, lo, hi) { of, offsetof(fd_arch, x), lo, hi, #x, #x " must be in " #lo ".." #hi }
+#define ALL(x, lo, hi)        { "arch." #x, 0, { AT(OF_ALL, x, lo, hi) } }
+#define INT(key, of, x, lo, hi)  { "arch." key, 0, { AT(of, x, lo, hi) } }
+#define REAL(key, of, x, lo, hi) { "arch." key, 1, { IN(of, x, lo, hi) } }
+#define MODES(i) { "arch.modes" #i, 0, { AT(OF_FOURIER, fno.modes[i], 0, 65536), \
+                                         AT(OF_POINTS, points.waves[i], 0, 16) } }
+#define PATCH(i) INT("patch" #i, OF_VIT, vit.patch[i], 0, 64)
+#define GRID(i)  INT("grid" #i, OF_ALL, grid[i], 0, 65536)
+#define LEVEL(i) INT("mult" #i, OF_U, u.mult[i], 0, 64), REAL("scale" #i, OF_U, u.scale[i], 0, 1)
+    ALL(kind, FD_FNO_ORIGINAL, FD_FNO_SEPARABLE), ALL(nd, 1, 3), ALL(in, 0, 65536),
+    ALL(out, 1, 65536), ALL(width, 0, 65536), ALL(layers, 0, 9999), MODES(0), MODES(1), MODES(2),
+    { "arch.lift", 0, { AT(OF_FOURIER, fno.lift, -1, 65536),
+                        AT(OF_POINTS, points.lift, -1, 65536) } },
+    INT("proj", OF_FOURIER, fno.proj, -1, 65536),
+    ALL(time, 0, FD_TIME_NONE), ALL(coords, 0, FD_COORD_NONE), ALL(act, 0, FD_IDENTITY),
+    ALL(embed, 0, 65536), INT("linear", OF_FOURIER, fno.linear, 0, 1),
+    INT("residual", OF_FNO, fno.residual, 0, 1), REAL("tscale", OF_ALL, tscale, -1e9, 1e9),
+    PATCH(0), PATCH(1), PATCH(2), GRID(0), GRID(1), GRID(2),
+    INT("heads", OF_VIT | OF_POINTS, vit.heads, 0, 65536),
+    { "arch.mlp", 0, { AT(OF_VIT | OF_POINTS, vit.mlp, 0, 65536),
+                       AT(OF_HDM, fno.mlp, 0, 65536) } },
+    INT("pos", OF_VIT, vit.pos, FD_POS_WAVES, FD_POS_NONE),
+    INT("qkv_bias", OF_VIT | OF_POINTS, vit.qkv_bias, 0, 1),
+    INT("mod", OF_INR | OF_FIELD, inr.mod, FD_MOD_NONE, FD_MOD_WEIGHTS),
+    { "arch.latent", 0, { AT(OF_INR | OF_FIELD, inr.latent, 0, 65536),
+                          AT(OF_POINTS, points.latent, 0, 65536) } },
+    INT("field", OF_TRUNK, field.kind, 0, FD_GABOR),
+    INT("field_width", OF_FIELD, field.width, 0, 65536),
+    INT("field_layers", OF_FIELD, field.layers, 0, 9999),
+    { "arch.pixels", 0, { AT(OF_FIELD, field.pixels, 0, 1), AT(OF_POINTS, points.pixels, 0, 1) } },
+    INT("pool", OF_FIELD, field.pool, 0, 64), INT("levels", OF_U, u.levels, 0, 6),
+    INT("groups", OF_HDM | OF_UNET, fno.groups, 0, 65536),
+    ALL(clock, FD_CLOCK_WAVES, FD_CLOCK_RANDOM), REAL("rank", OF_UNO, u.rank, 0, 1),
+    REAL("pad", OF_FOURIER, fno.pad[0], 0, 4), REAL("pad1", OF_FOURIER, fno.pad[1], 0, 4),
+    REAL("pad2", OF_FOURIER, fno.pad[2], 0, 4),
+    LEVEL(0), LEVEL(1), LEVEL(2), LEVEL(3), LEVEL(4), LEVEL(5),
+    INT("inner", OF_INR, inr.inner, 0, 1000), INT("rates", OF_INR, inr.rates, 0, 1),
+    INT("first", OF_INR, inr.first, 0, 1), INT("blind", OF_INR, inr.blind, 0, 1),
+    INT("acts", OF_FNO, fno.acts, -1, 9999), INT("mix", OF_FNO, fno.mix, 0, 65536),
+    INT("mix_acts", OF_FNO, fno.mix_acts, -1, 9999), INT("gates", OF_FNO, fno.gates, 0, 1),
+    INT("norms", OF_FNO, fno.norms, 0, 65536),
+    REAL("omega", OF_INR | OF_FIELD, inr.omega, 0, 1e6), REAL("rate", OF_INR, inr.rate, 0, 1e9),
+    REAL("inner_clip", OF_INR, inr.clip, 0, 1e30), REAL("eps", OF_ALL, eps, 0, 1),
+    ALL(edges, 0, FD_EDGES_PLAIN), INT("stencil", OF_FNO, fno.stencil, 0, 9),
+    ALL(labels, 0, 65535)
+#undef LEVEL
+#undef GRID
+#undef PATCH
+#undef MODES
+#undef REAL
+#undef INT
+#undef ALL
+#undef IN
+#undef AT
 };
 static const struct field adam_fields[] = {
-#define R(x, lo, hi, text) { "adam." #x, 1, offsetof(fd_opt, how.x), lo, hi, #x " must be " text }
-    R(lr, 0, 1e6, "in 0..1e6"), R(lr_end, 0, 1e6, "in 0..1e6"),
-    R(beta1, 0, 1 - 1e-12, "at least 0 and below 1"),
-    R(beta2, 0, 1 - 1e-12, "at least 0 and below 1"), R(eps, 1e-30, 1, "in 1e-30..1"),
-    R(decay, 0, 1e6, "in 0..1e6"), R(clip, 0, 1e30, "in 0..1e30"),
-    R(clip_each, 0, 1e30, "in 0..1e30"),
-    R(ema, 0, 1, "in 0..1"),
-#undef R
-    { "adam.warmup", 0, offsetof(fd_opt, how.warmup), 0, INT_MAX, "warmup must be at least 0, is" },
-    { "adam.steps", 0, offsetof(fd_opt, how.steps), 0, INT_MAX, "steps must be at least 0, are" },
-    { "adam.rule", 0, offsetof(fd_opt, how.rule), FD_ADAMW, FD_ADABELIEF,
-      "rule must be FD_ADAMW..FD_ADABELIEF, is" },
-    { "adam.step", 0, offsetof(fd_opt, step), 0, INT_MAX - 1, "step must be 0..2147483646, is" }
+#define ADAM(key, real, x, lo, hi, fault) \
+    { "adam." key, real, { { OF_ALL, offsetof(fd_opt, x), lo, hi, key, key " must be " fault } } }
+    ADAM("lr", 1, how.lr, 0, 1e6, "in 0..1e6"), ADAM("lr_end", 1, how.lr_end, 0, 1e6, "in 0..1e6"),
+    ADAM("beta1", 1, how.beta1, 0, 1 - 1e-12, "at least 0 and below 1"),
+    ADAM("beta2", 1, how.beta2, 0, 1 - 1e-12, "at least 0 and below 1"),
+    ADAM("eps", 1, how.eps, 1e-30, 1, "in 1e-30..1"),
+    ADAM("decay", 1, how.decay, 0, 1e6, "in 0..1e6"),
+    ADAM("clip", 1, how.clip, 0, 1e30, "in 0..1e30"),
+    ADAM("clip_each", 1, how.clip_each, 0, 1e30, "in 0..1e30"),
+    ADAM("ema", 1, how.ema, 0, 1, "in 0..1"),
+    ADAM("warmup", 0, how.warmup, 0, INT_MAX, "at least 0, is"),
+    ADAM("steps", 0, how.steps, 0, INT_MAX, "at least 0, are"),
+    ADAM("rule", 0, how.rule, FD_ADAMW, FD_ADABELIEF, "FD_ADAMW..FD_ADABELIEF, is"),
+    ADAM("step", 0, step, 0, INT_MAX - 1, "0..2147483646, is")
+#undef ADAM
 };
 enum { ARCH_FIELDS = sizeof arch_fields / sizeof *arch_fields,
        ADAM_FIELDS = sizeof adam_fields / sizeof *adam_fields };
 
-/* records the first number that is out of its range; 1 where there is none */
-static int field_check(fd_status *st, const char *where, int n, const struct field *f,
+/* this network among OF_ALL.. */
+static int arch_is(const fd_arch *a)
+{
+    const int kind = a->kind >= 0 && a->kind <= FD_OWN ? 1 << a->kind : 0;
+    return OF_ALL | kind | (kind & OF_TRUNK && a->field.kind ? OF_FIELD : 0);
+}
+
+/* the place of a number in a network that is this, or NULL: it does not read it */
+static const struct place *field_place(const struct field *f, int is)
+{
+    return f->place[0].of & is ? &f->place[0] : f->place[1].of & is ? &f->place[1] : NULL;
+}
+
+static double field_value(const struct field *f, const struct place *p, const void *of)
+{
+    double x;
+    int v;
+    memcpy(&x, (const char *)of + p->at, f->real ? sizeof x : 0);
+    memcpy(&v, (const char *)of + p->at, sizeof v);
+    return f->real ? x : v;
+}
+
+/* records a number that is out of its range; 1 where it is not */
+static int field_fits(fd_status *st, const char *where, const struct field *f,
+                      const struct place *p, const void *of)
+{
+    const double x = field_value(f, p, of);
+    if (x >= p->lo && x <= p->hi) return 1;
+    if (f->real) FD_FAIL(st, FD_EARG, where, p->fault);
+    else FD_FAIL(st, FD_EARG, where, p->fault, x);
+    return 0;
+}
+
+/* the same of all that such a network reads */
+static int field_check(fd_status *st, const char *where, int n, const struct field *f, int is,
                        const void *of)
 {
     for (int i = 0; i < n; i++) {
-        const char *at = (const char *)of + f[i].at;
-        double x;
-        int v;
-        memcpy(&x, at, f[i].real ? sizeof x : 0);
-        memcpy(&v, at, sizeof v);
-        if (f[i].real ? x >= f[i].lo && x <= f[i].hi : v >= f[i].lo && v <= f[i].hi) continue;
-        if (f[i].real) FD_FAIL(st, FD_EARG, where, f[i].fault);
-        else FD_FAIL(st, FD_EARG, where, f[i].fault, v);
-        return 0;
+        const struct place *p = field_place(&f[i], is);
+        if (p && !field_fits(st, where, &f[i], p, of)) return 0;
     }
     return 1;
 }
@@ -3171,11 +3214,11 @@ static int field_check(fd_status *st, const char *where, int n, const struct fie
 static fd_arch net_field_arch(const fd_arch *a)
 {
     fd_arch f = *a;
-    f.kind = a->field;
-    f.field = 0;
-    f.width = a->field_width;
-    f.layers = a->field_layers;
-    f.in = a->pixels ? a->in : 0;
+    f.kind = a->field.kind;
+    f.field.kind = 0;
+    f.width = a->field.width;
+    f.layers = a->field.layers;
+    f.in = a->field.pixels ? a->in : 0;
     if (f.coords == FD_COORD_NONE) f.coords = FD_COORD_OPEN;
     if (a->time != FD_TIME_NONE && a->time != FD_TIME_CHANNEL) {
         f.time = FD_TIME_CHANNEL;
@@ -3190,7 +3233,7 @@ static fd_var *field_encode(fd_pass *p, const fd_arch *a, fd_var *x)
     fd_tape *t = p->t;
     const fd_arch f = net_field_arch(a);
     const int vit = a->kind == FD_VIT || a->kind == FD_UVIT, w = a->width, b = p->b;
-    const int out = f.latent ? f.latent : coord_extent(&f);
+    const int out = f.inr.latent ? f.inr.latent : coord_extent(&f);
     fd_space grid = *p->s;
     int T[3], n[FD_MAXD] = { b }, bc[3] = { 0 }, pool[3] = { 0 }, in = w;
     fd_var *h;
@@ -3200,25 +3243,25 @@ static fd_var *field_encode(fd_pass *p, const fd_arch *a, fd_var *x)
         for (int i = 0; i < a->nd; i++) grid.points *= grid.n[i] = a->grid[i];
         h = vit_trunk(p, a, &grid, net_regrid(t, p->s, x, a->grid), T);
     } else {
-        h = (a->kind == FD_FNO_SEPARABLE ? hdm_trunk : fno_trunk)(p, a, x);
+        h = fourier_trunk(p, a, x);
     }
     fd_scope(p, NULL, 0);
     for (int i = 0; i < a->nd; i++) {
         n[i + 1] = T[i];
         bc[i] = vit ? FD_NEUMANN : FD_PERIODIC;
-        in = net_times(in, pool[i] = a->pool);
+        in = net_times(in, pool[i] = a->field.pool);
     }
     n[a->nd + 1] = w;
     h = fd_regrid(t, fd_reshape(t, h, a->nd + 2, n), a->nd, bc, pool);
     h = fd_reshape(t, h, 2, (int[]){ b, in });
-    return (vit ? net_dense_glorot : net_dense_fan)(p, "mods", h, in, out);
+    return net_linear(p, "mods", h, in, out, vit);
 }
 
 static fd_var *field_forward(fd_pass *p, fd_var *x, const void *self)
 {
     const fd_arch *a = self, f = net_field_arch(a);
-    fd_var *pixels = net_pixels(p, a, x);
-    if (a->pixels && !pixels) return NULL;
+    fd_var *pixels = a->field.pixels ? net_pixels(p, x) : NULL;
+    if (a->field.pixels && !pixels) return NULL;
     fd_var *mods = field_encode(p, a, x);
     return mods || p->plan ? coord_forward(p, &f, p->to, pixels, mods) : NULL;
 }
@@ -3229,26 +3272,24 @@ static fd_var *field_forward(fd_pass *p, fd_var *x, const void *self)
 static int net_ends(fd_pass *p, const char *where, const fd_var *x, int c)
 {
     if (!x || (x->nd > 0 && x->n[x->nd - 1] == c)) return 1;
-    TAPE_FAIL(p->t, where, "the last axis is not what was said: its length, said", row_last(x), c);
-    return 0;
+    return !FD_FAIL(p->t->mem->st, FD_ESHAPE, where, "the last axis is not what was said: its "
+                    "length, said", row_last(x), c);
 }
 
 fd_var *fd_dense_layer(fd_pass *p, const char *name, fd_var *x, int in, int out)
 {
     if (!net_ends(p, "fd_dense_layer", x, in)) return NULL;
-    return net_like(p->t, net_dense_fan(p, name, fuse_flat(p->t, x), in, out), x);
+    return net_like(p->t, net_linear(p, name, fuse_flat(p->t, x), in, out, 0), x);
 }
 
 fd_var *fd_mlp(fd_pass *p, const char *name, fd_var *x, int in, int hidden, int out, int act)
 {
     char one[48] = "", two[48] = "";
-    const size_t n = strlen(name);
+    const size_t n = name ? strlen(name) : 0;
     if (!net_ends(p, "fd_mlp", x, in)) return NULL;
-    if (n > 40 || act < FD_EXP || act >= FD_MAPS) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_mlp", "no such map, or a name of more than 40 letters: "
-                "map, letters", act, (long long)n);
-        return NULL;
-    }
+    if (!name || n > 40 || act < FD_EXP || act >= FD_MAPS)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_mlp", "no such map, or a name that "
+                                 "is NULL or above 40 letters: map, letters", act, (long long)n));
     memcpy(one, name, n);
     memcpy(two, name, n);
     memcpy(one + n, ".fc1", 5);
@@ -3280,15 +3321,14 @@ fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int o
     return net_layer(p, &c, h, NULL, 0, act == FD_IDENTITY ? -1 : act);
 }
 
-/* the block of a transformer: to themselves, or apart */
-static fd_var *net_attention_rows(fd_pass *p, fd_var *h, int apart, fd_var *from, int width,
-                                  int heads, int mlp)
+/* the block of a transformer, by either of its names: tokens attend to each other, or to `from` */
+static fd_var *net_block(fd_pass *p, const char *where, fd_var *h, int apart, fd_var *from,
+                         int width, int heads, int mlp)
 {
     const struct vit_shape k = { width, heads, mlp, FD_GELU, 0, 1e-6 };
     if (heads < 1 || width % heads)
-        return TAPE_FAIL(p->t, "fd_attention_block", "heads do not divide the width", heads, width);
-    if (!net_ends(p, "fd_attention_block", h, width)
-        || !net_ends(p, "fd_attention_block", from, width)) return NULL;
+        return TAPE_FAIL(p->t, where, "heads do not divide the width", heads, width);
+    if (!net_ends(p, where, h, width) || !net_ends(p, where, from, width)) return NULL;
     fd_var *y = fuse_flat(p->t, h);
     y = net_attention(p, &k, y, apart, fuse_flat(p->t, from), NULL, NULL, 0);
     return net_like(p->t, y, h);
@@ -3296,31 +3336,27 @@ static fd_var *net_attention_rows(fd_pass *p, fd_var *h, int apart, fd_var *from
 
 fd_var *fd_attention_block(fd_pass *p, fd_var *h, int width, int heads, int mlp)
 {
-    return net_attention_rows(p, h, 0, NULL, width, heads, mlp);
+    return net_block(p, "fd_attention_block", h, 0, NULL, width, heads, mlp);
 }
 
 fd_var *fd_cross_block(fd_pass *p, fd_var *h, fd_var *from, int width, int heads, int mlp)
 {
-    return net_attention_rows(p, h, 1, from, width, heads, mlp);
+    return net_block(p, "fd_cross_block", h, 1, from, width, heads, mlp);
 }
 
 fd_var *fd_time_embedding(fd_pass *p, int width, double scale)
 {
-    if (!p->time || width < 2 || width % 2) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_time_embedding", "wants times, one for each function, "
-                "and an even width: width", width);
-        return NULL;
-    }
+    if (!p->time || width < 2 || width % 2)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_time_embedding", "wants times, one "
+                                 "for each function, and an even width: width", width));
     return net_clock(p, width, scale, 0);
 }
 
 fd_var *fd_label_embedding(fd_pass *p, int labels, int width)
 {
-    if (labels < 1 || labels > 65535) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_label_embedding", "labels must be 1..65535, are",
-                labels);
-        return NULL;
-    }
+    if (labels < 1 || labels > 65535)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_label_embedding",
+                                 "labels must be 1..65535, are", labels));
     if (p->plan) p->plan->arch.labels = labels;
     return net_label(p, labels, width);
 }
@@ -3336,10 +3372,9 @@ fd_var *fd_film_layer(fd_pass *p, const char *name, fd_var *h, int c, fd_var *e,
 fd_var *fd_coordinates(fd_pass *p, const fd_space *s, int pairs)
 {
     const struct net_place c = { FD_COORD_OPEN, pairs <= 0, { pairs, pairs, pairs }, 0 };
-    if (pairs < 0 || pairs > 16) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_coordinates", "pairs must be 0..16, are", pairs);
-        return NULL;
-    }
+    if (pairs < 0 || pairs > 16)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_coordinates",
+                                 "pairs must be 0..16, are", pairs));
     return net_places(p, &c, s, 0, 1);
 }
 
@@ -3369,93 +3404,80 @@ static int net_wide(int width, int n) { return width < NET_MOST / n ? n * width 
 /* the modes of each axis; half: those that count one side only */
 static void fno_modes(fd_arch *a, int half)
 {
-    for (int i = 0; i < a->nd; i++) net_or(&a->modes[i], (a->nd < 3 ? 13 : 6) * (half ? 1 : 2));
+    const int most = a->nd < 3 ? 13 : 6;
+    for (int i = 0; i < a->nd; i++) net_or(&a->fno.modes[i], half ? most : 2 * most);
 }
 
 static void fno_defaults(fd_arch *a)
 {
-    int first = a->kind == FD_FNO_ORIGINAL;
-    net_or(&a->width, 32);
-    net_or(&a->layers, 4);
+    const int first = a->kind == FD_FNO_ORIGINAL;
+    fd_arch_fno *f = &a->fno;
     fno_modes(a, first);
-    if (first) a->lift = -1;
-    net_or(&a->lift, 256);
-    net_or(&a->proj, first ? 128 : 256);
-    net_or(&a->acts, a->layers > 1 ? a->layers - 1 : -1);
-    if (a->mix) net_or(&a->mix_acts, a->acts);
-    if (a->eps == 0 && a->norms) a->eps = 1e-5;
-    net_or(&a->embed, net_wide(a->width, 4));
+    if (first) f->lift = -1;
+    net_or(&f->lift, 256);
+    net_or(&f->proj, first ? 128 : 256);
+    net_or(&f->acts, a->layers > 1 ? a->layers - 1 : -1);
+    if (f->mix) net_or(&f->mix_acts, f->acts);
+    if (a->eps == 0 && f->norms) a->eps = 1e-5;
 }
 
 static void hdm_defaults(fd_arch *a)
 {
-    net_or(&a->width, 32);
-    net_or(&a->layers, 4);
     fno_modes(a, 1);
-    net_or(&a->lift, -1);
-    net_or(&a->proj, 256);
-    net_or(&a->acts, a->layers > 1 ? a->layers - 1 : -1);
-    net_or(&a->embed, a->width + a->width % 2);
-    net_or(&a->groups, 4);
-    net_or(&a->mlp, net_wide(a->width, 4));
+    net_or(&a->fno.lift, -1);
+    net_or(&a->fno.proj, 256);
+    net_or(&a->fno.groups, 4);
+    net_or(&a->fno.mlp, net_wide(a->width, 4));
 }
 
 static void u_defaults(fd_arch *a)
 {
-    int uno = a->kind == FD_UNO;
-    net_or(&a->width, 16);
-    net_or(&a->layers, uno ? 1 : a->nd == 3 ? 2 : 4);
+    const int uno = a->kind == FD_UNO;
+    fd_arch_u *u = &a->u;
     fno_modes(a, 0);
-    net_or(&a->lift, -1);
-    net_or(&a->proj, -1);
-    net_or(&a->levels, uno ? 4 : 3);
+    net_or(&a->fno.lift, -1);
+    net_or(&a->fno.proj, -1);
+    net_or(&u->levels, uno ? 4 : 3);
     for (int i = 0; i < FD_LEVELS; i++) {
-        net_or(&a->mult[i], i == 0 ? 1 : i == 1 || !uno ? 2 : 4);
-        if (a->scale[i] == 0)
-            a->scale[i] = !uno ? ldexp(1, -i) : i < 4 ? 1 - .25 * i : ldexp(1, 1 - i);
+        net_or(&u->mult[i], i == 0 ? 1 : i == 1 || !uno ? 2 : 4);
+        if (u->scale[i] == 0)
+            u->scale[i] = !uno ? ldexp(1, -i) : i < 4 ? 1 - .25 * i : ldexp(1, 1 - i);
     }
-    if (uno) {
-        net_or(&a->embed, net_wide(a->width, 4));
-        return;
-    }
-    if (!a->groups) for (a->groups = 32; a->groups > 1 && a->width % a->groups; ) a->groups /= 2;
+    if (uno) return;
+    int groups = 32;
+    while (groups > 1 && a->width % groups) groups /= 2;
+    net_or(&a->fno.groups, groups);
     net_or(&a->act, FD_SILU);
-    net_or(&a->embed, a->width + a->width % 2);
+}
+
+/* of the blocks of a transformer */
+static void block_defaults(fd_arch *a)
+{
+    net_or(&a->vit.heads, 4);
+    net_or(&a->vit.mlp, net_wide(a->width, 4));
+    if (a->eps == 0) a->eps = 1e-6;
 }
 
 static void vit_defaults(fd_arch *a)
 {
-    net_or(&a->width, 64);
-    net_or(&a->layers, a->kind == FD_UVIT ? 5 : 4);
-    net_or(&a->embed, a->width + a->width % 2);
     for (int i = 0; i < a->nd; i++)
-        net_or(&a->patch[i], !a->grid[i] || a->grid[i] % 2 ? 1 : a->grid[i] % 4 ? 2 : 4);
-    net_or(&a->heads, 4);
-    net_or(&a->mlp, net_wide(a->width, 4));
-    if (a->eps == 0) a->eps = 1e-6;
+        net_or(&a->vit.patch[i], !a->grid[i] || a->grid[i] % 2 ? 1 : a->grid[i] % 4 ? 2 : 4);
+    block_defaults(a);
 }
 
 static void coord_defaults(fd_arch *a)
 {
-    net_or(&a->width, 64);
-    net_or(&a->layers, 4);
-    net_or(&a->embed, net_wide(a->width, 4));
     net_or(&a->coords, FD_COORD_OPEN);
-    if (a->omega == 0) a->omega = 30;
-    if (a->inner && a->rate == 0) a->rate = .01;
+    if (a->inr.omega == 0) a->inr.omega = 30;
+    if (a->inr.inner && a->inr.rate == 0) a->inr.rate = .01;
 }
 
 static void points_defaults(fd_arch *a)
 {
-    net_or(&a->width, 64);
-    net_or(&a->layers, 4);
-    for (int i = 0; i < a->nd; i++) net_or(&a->modes[i], 6);
-    net_or(&a->lift, net_wide(a->width, 2));
-    net_or(&a->embed, net_wide(a->width, 4));
+    for (int i = 0; i < a->nd; i++) net_or(&a->points.waves[i], 6);
+    net_or(&a->points.lift, net_wide(a->width, 2));
     net_or(&a->coords, FD_COORD_OPEN);
-    net_or(&a->heads, 4);
-    net_or(&a->mlp, net_wide(a->width, 4));
-    if (a->eps == 0) a->eps = 1e-6;
+    block_defaults(a);
 }
 
 /* what is said of the first thing that makes no sense, and the number v that goes with it */
@@ -3463,148 +3485,161 @@ static void points_defaults(fd_arch *a)
 
 static const char *fno_check(const fd_arch *a, int *v)
 {
-    WANT(a->acts, a->acts <= a->layers, "acts must be -1 or 1..layers, are")
-    WANT(a->mix_acts, !a->mix || a->mix_acts <= a->layers, "mix_acts must be -1 or 1..layers, are")
-    WANT(a->norms, a->norms == 0 || (a->width % a->norms == 0 && a->time != FD_TIME_FILM),
-         "norms must divide the width, without scale-shift by time: norms")
-    WANT(a->stencil, !a->stencil || a->stencil % 2,
-         "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
+    const fd_arch_fno *f = &a->fno;
+    WANT(f->acts, f->acts <= a->layers, "fno.acts must be -1 or 1..layers, are")
+    WANT(f->mix_acts, !f->mix || f->mix_acts <= a->layers,
+         "fno.mix_acts must be -1 or 1..layers, are")
+    WANT(f->norms, f->norms == 0 || (a->width % f->norms == 0 && a->time != FD_TIME_FILM),
+         "fno.norms must divide the width, without scale-shift by time: norms")
+    WANT(f->stencil, !f->stencil || f->stencil % 2, "fno.stencil must be odd, is")
     for (int i = 0; i < a->nd; i++)
-        WANT(a->grid[i], !a->stencil || a->grid[i],
+        WANT(a->grid[i], !f->stencil || a->grid[i],
              "a stencil needs the grid that it is made for: an axis has")
     return NULL;
 }
 
 static const char *hdm_check(const fd_arch *a, int *v)
 {
-    WANT(a->groups, a->width % a->groups == 0, "groups must divide the width, are")
-    WANT(a->acts, a->acts <= a->layers, "acts must be -1 or 1..layers, are")
+    WANT(a->fno.groups, a->width % a->fno.groups == 0, "fno.groups must divide the width, are")
     return NULL;
 }
 
 static const char *u_check(const fd_arch *a, int *v)
 {
     for (int i = 0; i < FD_LEVELS; i++)
-        WANT(a->mult[i], a->width <= NET_MOST / a->mult[i],
-             "mult times the width must be 1..65536, mult is")
-    WANT(a->groups, a->kind == FD_UNO || a->width % a->groups == 0,
-         "groups must divide the width, are")
+        WANT(a->u.mult[i], a->width <= NET_MOST / a->u.mult[i],
+             "u.mult times the width must be 1..65536, mult is")
     WANT(a->layers, a->kind != FD_UNO || a->layers == 1, "a U-NO has 1 layer a level, not")
     WANT(a->layers, a->layers <= 64, "layers a level must be 1..64, are")
+    return a->kind == FD_UNO ? NULL : hdm_check(a, v);
+}
+
+static const char *block_check(const fd_arch *a, int *v)
+{
+    WANT(a->vit.heads, a->width % a->vit.heads == 0, "vit.heads must divide the width, are")
     return NULL;
 }
 
 static const char *vit_check(const fd_arch *a, int *v)
 {
     for (int i = 0, all = 1; i < a->nd; i++) {
-        WANT(a->grid[i], (a->pos == FD_POS_NONE && !a->field)
-             || (a->grid[i] && a->grid[i] % a->patch[i] == 0),
+        WANT(a->grid[i], (a->vit.pos == FD_POS_NONE && !a->field.kind)
+             || (a->grid[i] && a->grid[i] % a->vit.patch[i] == 0),
              "grid must be a multiple of the patch, is")
         all = net_times(all, a->grid[i]);
         WANT(a->grid[i], all < INT_MAX, "the grid has too many points: an axis has")
     }
-    WANT(a->heads, a->width % a->heads == 0, "heads must divide the width, are")
     WANT(a->layers, a->kind != FD_UVIT || a->layers % 2, "layers of a U-ViT must be odd, are")
-    return NULL;
+    return block_check(a, v);
 }
 
 static const char *coord_check(const fd_arch *a, int *v)
 {
     WANT(a->coords, a->coords != FD_COORD_NONE, "this kind of network needs coords")
-    WANT(a->inner, !a->inner || (a->mod && a->in == a->out),
-         "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
-    WANT(a->blind, !a->blind || a->inner, "only networks that adapt are blind")
+    WANT(a->inr.inner, !a->inr.inner || (a->inr.mod && a->in == a->out),
+         "only networks with modulations and in = out adapt: inr.inner")
+    WANT(a->inr.blind, !a->inr.blind || a->inr.inner, "only networks that adapt are inr.blind")
     return NULL;
 }
 
 static const char *points_check(const fd_arch *a, int *v)
 {
-    for (int i = 0; i < a->nd; i++)
-        WANT(a->modes[i], a->modes[i] <= 16, "waves (modes) must be 1..16, are")
     WANT(a->coords, a->coords != FD_COORD_NONE, "this kind of network needs coords")
-    WANT(a->heads, a->width % a->heads == 0, "heads must divide the width, are")
-    return NULL;
+    return block_check(a, v);
 }
 
 /* what a kind may have; NET_CLOUDS: it reads functions on points that have coordinates */
-enum { NET_LINEAR = 1, NET_RANK = 2, NET_MIX = 4, NET_FIELD = 8, NET_ADAPTS = 16, NET_CLOUDS = 32,
-       NET_LABELS = 64, NET_FNO = NET_LINEAR | NET_MIX | NET_FIELD };
+enum { NET_ADAPTS = 1, NET_CLOUDS = 2, NET_LABELS = 4 };
 
-/* A kind: its name, what it may have, how time comes in other than as a channel, its defaults and
- * checks beside those of all, its page. In the order of FD_FNO_ORIGINAL.. */
+/* A kind: its name, what is said of numbers that it does not read, the defaults of width, layers
+ * and embed (4: 4 width, 1: width or one more), what it may have, how time comes in other than as a
+ * channel, its other defaults and checks, its page. In the order of FD_FNO_ORIGINAL.. */
 static const struct net_kind {
-    const char *name;
-    int has, time;
+    const char *name, *unused;
+    int width, layers, embed, has, time;
     void (*defaults)(fd_arch *a);
     const char *(*check)(const fd_arch *a, int *v);
     fd_network *page;
 } net_kinds[] = {
-    { "FD_FNO_ORIGINAL", NET_FNO, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
-    { "FD_FNO_BLOCK", NET_FNO, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
-    { "FD_VIT", NET_FIELD | NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
-    { "FD_UVIT", NET_FIELD | NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
-    { "FD_SIREN", NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check, coord_page },
-    { "FD_GABOR", NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check, coord_page },
-    { "FD_UNO", NET_LINEAR | NET_RANK, FD_TIME_FILM, u_defaults, u_check, u_forward },
-    { "FD_FNO_UNET", NET_LINEAR, FD_TIME_FILM, u_defaults, u_check, u_forward },
-    { "FD_POINTS", NET_CLOUDS, FD_TIME_FILM, points_defaults, points_check, points_forward },
-    { "FD_FNO_SEPARABLE", NET_LINEAR | NET_FIELD, FD_TIME_TOKEN, hdm_defaults, hdm_check,
-      hdm_forward },
-    { "FD_OWN", NET_CLOUDS, FD_TIME_NONE, NULL, NULL, NULL }
+#define KIND(name) #name, #name " does not use"
+    { KIND(FD_FNO_ORIGINAL), 32, 4, 4, 0, FD_TIME_FILM, fno_defaults, fno_check, fourier_forward },
+    { KIND(FD_FNO_BLOCK), 32, 4, 4, 0, FD_TIME_FILM, fno_defaults, fno_check, fourier_forward },
+    { KIND(FD_VIT), 64, 4, 1, NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
+    { KIND(FD_UVIT), 64, 5, 1, NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
+    { KIND(FD_SIREN), 64, 4, 4, NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check,
+      coord_page },
+    { KIND(FD_GABOR), 64, 4, 4, NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check,
+      coord_page },
+    { KIND(FD_UNO), 16, 1, 4, 0, FD_TIME_FILM, u_defaults, u_check, u_forward },
+    { KIND(FD_FNO_UNET), 16, 4, 1, 0, FD_TIME_FILM, u_defaults, u_check, u_forward },
+    { KIND(FD_POINTS), 64, 4, 4, NET_CLOUDS, FD_TIME_FILM, points_defaults, points_check,
+      points_forward },
+    { KIND(FD_FNO_SEPARABLE), 32, 4, 1, 0, FD_TIME_TOKEN, hdm_defaults, hdm_check,
+      fourier_forward },
+    { KIND(FD_OWN), 1, 1, 1, NET_CLOUDS, FD_TIME_NONE, NULL, NULL, NULL }
+#undef KIND
 };
 
 /* the defaults of all kinds */
 static void net_defaults(fd_arch *a)
 {
-    net_kinds[a->kind].defaults(a);
+    const struct net_kind *k = &net_kinds[a->kind];
+    net_or(&a->width, k->width);
+    net_or(&a->layers, a->kind == FD_FNO_UNET && a->nd == 3 ? 2 : k->layers);
+    net_or(&a->embed, k->embed == 1 ? a->width + a->width % 2 : net_wide(a->width, k->embed));
+    k->defaults(a);
     net_or(&a->act, FD_GELU);
     net_or(&a->edges, FD_EDGES_SPACE);
     net_or(&a->coords, FD_COORD_NONE);
     net_or(&a->time, FD_TIME_NONE);
     if (a->tscale == 0)
         a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
-    if (!a->field) return;
-    if (a->omega == 0) a->omega = 30;
-    net_or(&a->field_width, 128);
-    net_or(&a->field_layers, 4);
-    net_or(&a->mod, FD_MOD_SCALE);
-    net_or(&a->pool, 1);
+    if (!a->field.kind) return;
+    if (a->inr.omega == 0) a->inr.omega = 30;
+    net_or(&a->field.width, 128);
+    net_or(&a->field.layers, 4);
+    net_or(&a->inr.mod, FD_MOD_SCALE);
+    net_or(&a->field.pool, 1);
 }
 
 /* what makes no sense together, in any kind */
 static const char *net_check(const fd_arch *a, int *v)
 {
-    const int has = net_kinds[a->kind].has, by_time = a->time == FD_TIME_FILM
-        || a->time == FD_TIME_TOKEN;
-    WANT(a->in, a->in || has & NET_ADAPTS, "in must be 1..65536, is")
-    WANT(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL
-         || a->time == net_kinds[a->kind].time, "this kind of network does not take that time")
-    WANT(a->kind, a->rank == 0 || has & NET_RANK, "only a U-NO has a rank: kind")
+    const struct net_kind *k = &net_kinds[a->kind];
+    const int by_time = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN;
+    WANT(a->in, a->in || k->has & NET_ADAPTS, "in must be 1..65536, is")
+    WANT(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == k->time,
+         "this kind of network does not take that time")
     WANT(a->embed, a->embed % 2 == 0, "embed must be even, 2..65536, is")
-    WANT(a->kind, has & NET_LINEAR || !(a->linear || a->residual),
-         "only Fourier operators are linear or residual: kind")
-    WANT(a->inner, !a->inner || has & NET_ADAPTS,
-         "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
-    WANT(a->blind, !a->blind || has & NET_ADAPTS, "only networks that adapt are blind")
-    WANT(a->mix, !a->mix || has & NET_MIX, "only Fourier operators have a mix of 0..65536: mix")
-    WANT(a->norms, !a->norms || has & NET_MIX,
-         "norms must divide the width, without scale-shift by time: norms")
-    WANT(a->stencil, !a->stencil || has & NET_MIX,
-         "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
-    WANT(a->kind, !a->labels || has & NET_LABELS || by_time,
+    WANT(a->kind, !a->labels || k->has & NET_LABELS || by_time,
          "labels want a transformer on patches or an embedding of time: kind")
-    WANT(a->field, !a->field || a->field == FD_SIREN || a->field == FD_GABOR,
-         "field must be 0, FD_SIREN or FD_GABOR, is")
-    WANT(a->kind, !a->field || has & NET_FIELD, "only FNO, ViT and U-ViT have a field: kind")
-    return net_kinds[a->kind].check(a, v);
+    WANT(a->field.kind, !a->field.kind || a->field.kind == FD_SIREN || a->field.kind == FD_GABOR,
+         "field.kind must be 0, FD_SIREN or FD_GABOR, is")
+    return k->check(a, v);
 }
 #undef WANT
 
-/* Every number in its range; then the defaults; then what makes no sense together. */
+/* records the first number that is set but not read; 1 where there is none */
+static int net_reads(const fd_arch *a, fd_status *st)
+{
+    const int is = arch_is(a), trunk = is & OF_TRUNK;
+    for (int i = 0; i < 2 * ARCH_FIELDS; i++) {
+        const struct field *f = &arch_fields[i / 2];
+        const struct place *p = &f->place[i % 2];
+        if (!p->of || p->of & is || field_value(f, p, a) == 0) continue;
+        fd_fail_name(st, FD_EARG, "fd_net_new", trunk && p->of & OF_FIELD
+                     ? "without field.kind no network reads" : net_kinds[a->kind].unused, p->name);
+        return 0;
+    }
+    return 1;
+}
+
+/* Every number in its range, and read; then the defaults; then what makes no sense together. */
 static int net_arch(fd_arch *a, fd_status *st)
 {
     int v = 0;
-    if (!field_check(st, "fd_net_new", ARCH_FIELDS, arch_fields, a)) return 0;
+    if (!field_check(st, "fd_net_new", ARCH_FIELDS, arch_fields, arch_is(a), a)
+        || !net_reads(a, st)) return 0;
     net_defaults(a);
     const char *fault = net_check(a, &v);
     if (fault) FD_FAIL(st, FD_EARG, "fd_net_new", fault, v);
@@ -3617,7 +3652,7 @@ static fd_var *net_page(const fd_net *net, fd_pass *p, fd_var *x)
 {
     const fd_arch *a = &net->arch;
     if (net->page) return net->page(p, x, net->self);
-    return (a->field ? field_forward : net_kinds[a->kind].page)(p, x, a);
+    return (a->field.kind ? field_forward : net_kinds[a->kind].page)(p, x, a);
 }
 
 /* The page on a tape that makes no variables: the network is planned, or its weights are drawn */
@@ -3702,27 +3737,24 @@ static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_
     const fd_arch *a = &net->arch;
     if (s->basis ? net_kinds[a->kind].has & NET_CLOUDS && s->at : s->nd == a->nd)
         if (x->nd == 3 && x->n[1] == a->in && x->n[2] == s->points) return 1;
-    TAPE_FAIL(t, where, "wants x [b][in][points] on a grid: axes of the network, in, points", a->nd,
-              a->in, (long long)s->points);
-    return 0;
+    return !FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants x [b][in][points] on a grid: axes of the "
+                    "network, in, points", a->nd, a->in, (long long)s->points);
 }
 
 /* coordinate networks are evaluated anywhere: on a grid, or on points that have coordinates */
 static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd_space *s)
 {
     if (s->basis ? !!s->at : s->nd == net->arch.nd) return 1;
-    TAPE_FAIL(t, where, "wants a grid, or points with coordinates: axes of the network, of the "
-              "space", net->arch.nd, s->nd);
-    return 0;
+    return !FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants a grid, or points with coordinates: axes "
+                    "of the network, of the space", net->arch.nd, s->nd);
 }
 
 /* time is there where the network takes it */
 static int net_timed(const fd_net *net, fd_tape *t, const double *time)
 {
     if (time || net->arch.time == FD_TIME_NONE) return 1;
-    FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
-            "this network takes times, one for each function");
-    return 0;
+    return !FD_FAIL(t->mem->st, FD_EARG, "fd_forward", "this network takes times, one for each "
+                    "function");
 }
 
 /* x on s, the result on `to` */
@@ -3731,7 +3763,7 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
 {
     if (!net || !x || t->mem->st->code) return NULL;
     const fd_arch *a = &net->arch;
-    const int anywhere = a->field || a->kind == FD_POINTS || a->kind == FD_OWN;
+    const int anywhere = a->field.kind || a->kind == FD_POINTS || a->kind == FD_OWN;
     fd_space cloud = *to;
     if (!net_wants(net, t, "fd_forward", s, x) || !net_timed(net, t, time)) return NULL;
     if (to != s && to->basis) {            /* the boundaries are those of the space asked from */
@@ -3739,11 +3771,10 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
         to = &cloud;
     }
     if (anywhere && !net_covers(net, t, "fd_query", to)) return NULL;
-    if (!anywhere && to != s) {
-        fd_fail_name(t->mem->st, FD_EARG, "fd_query", "only networks with a field, on points or "
-                     "of your own answer anywhere", net_kinds[a->kind].name);
-        return NULL;
-    }
+    if (!anywhere && to != s)
+        return tape_null(fd_fail_name(t->mem->st, FD_EARG, "fd_query",
+                                      "only networks with a field, on points or "
+                                      "of your own answer anywhere", net_kinds[a->kind].name));
     fd_pass p = { .t = t, .s = s, .to = to, .b = x->n[0], .time = time, .label = label, .net = net,
                   .frozen = frozen };
     return net_page(net, &p, x);
@@ -3779,20 +3810,17 @@ fd_net *fd_net_define(fd_arena *a, fd_network *page, const void *self, const fd_
 {
     fd_net *net = a->st->code ? NULL : fd_new(a, fd_net, 1);
     if (!net) return NULL;
-    if (!page || s->points < 1 || s->nd < 1 || s->nd > 3) {
-        FD_FAIL(a->st, FD_EARG, "fd_net_define", "wants a function and a space: axes, points",
-                s->nd, s->points);
-        return NULL;
-    }
+    if (!page || s->points < 1 || s->nd < 1 || s->nd > 3)
+        return tape_null(FD_FAIL(a->st, FD_EARG, "fd_net_define",
+                                 "wants a function and a space: axes, points", s->nd, s->points));
     net->arch = (fd_arch){ .kind = FD_OWN, .nd = s->nd, .in = s->ch, .out = 1, .width = 1,
                            .time = FD_TIME_NONE, .coords = FD_COORD_NONE };
     net->page = page;
     net->self = self;
     if (!net_parts(net, s, a)) return NULL;
-    if (!net->parts) {
-        FD_FAIL(a->st, FD_EARG, "fd_net_define", "the function asks for no weights");
-        return NULL;
-    }
+    if (!net->parts)
+        return tape_null(FD_FAIL(a->st, FD_EARG, "fd_net_define",
+                                 "the function asks for no weights"));
     if (!net_room(a, net)) return NULL;
     net_walk(net, s, r, *a);
     net_try(net, s, *a);
@@ -3807,11 +3835,9 @@ fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, 
 fd_var *fd_forward_label(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
                          const double *time, const int *label)
 {
-    if (net && label && !net->arch.labels) {
-        fd_fail_name(t->mem->st, FD_EARG, "fd_forward_label", "a network without labels",
-                     net_kinds[net->arch.kind].name);
-        return NULL;
-    }
+    if (net && label && !net->arch.labels)
+        return tape_null(fd_fail_name(t->mem->st, FD_EARG, "fd_forward_label",
+                                      "a network without labels", net_kinds[net->arch.kind].name));
     return net_forward(net, t, s, x, time, label, s, 0);
 }
 
@@ -3824,11 +3850,9 @@ fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, co
 fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
 {
     if (!net || !x || t->mem->st->code || !net_wants(net, t, "fd_encode", s, x)) return NULL;
-    if (!net->arch.field) {
-        fd_fail_name(t->mem->st, FD_EARG, "fd_encode", "a network without a field",
-                     net_kinds[net->arch.kind].name);
-        return NULL;
-    }
+    if (!net->arch.field.kind)
+        return tape_null(fd_fail_name(t->mem->st, FD_EARG, "fd_encode", "a network without a field",
+                                      net_kinds[net->arch.kind].name));
     fd_pass p = { .t = t, .s = s, .to = s, .b = x->n[0], .time = time, .net = net };
     return field_encode(&p, &net->arch, x);
 }
@@ -3836,8 +3860,8 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
 ptrdiff_t fd_inr_size(const fd_net *net)
 {
     if (!net) return 0;
-    const fd_arch *a = &net->arch, f = a->field ? net_field_arch(a) : *a;
-    return f.mod && net_kinds[f.kind].has & NET_ADAPTS ? coord_size(&f) : 0;
+    const fd_arch *a = &net->arch, f = a->field.kind ? net_field_arch(a) : *a;
+    return f.inr.mod && net_kinds[f.kind].has & NET_ADAPTS ? coord_size(&f) : 0;
 }
 
 fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
@@ -3845,18 +3869,16 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
 {
     static const char where[] = "fd_inr";
     if (!net || t->mem->st->code) return NULL;
-    const fd_arch *h = &net->arch, f = h->field ? net_field_arch(h) : *h;
+    const fd_arch *h = &net->arch, f = h->field.kind ? net_field_arch(h) : *h;
     const int seen = net_seen(&f);
-    if (!(net_kinds[f.kind].has & NET_ADAPTS)) {
-        fd_fail_name(t->mem->st, FD_EARG, where, "not a coordinate network",
-                     net_kinds[f.kind].name);
-        return NULL;
-    }
+    if (!(net_kinds[f.kind].has & NET_ADAPTS))
+        return tape_null(fd_fail_name(t->mem->st, FD_EARG, where, "not a coordinate network",
+                                      net_kinds[f.kind].name));
     if (!net_covers(net, t, where, s)) return NULL;
     if (seen ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != f.in || x->n[2] != s->points : !!x)
         return TAPE_FAIL(t, where, "wants x [b][in][points], none where in is 0: b, in, points",
                          b, f.in, s->points);
-    if (mods && (mods->nd != 2 || mods->n[0] != b || !f.mod || mods->n[1] != coord_size(&f)))
+    if (mods && (mods->nd != 2 || mods->n[0] != b || !f.inr.mod || mods->n[1] != coord_size(&f)))
         return TAPE_FAIL(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", b,
                          fd_inr_size(net));
     if (!net_timed(net, t, time)) return NULL;
@@ -3872,7 +3894,7 @@ static void net_run(const fd_net *net, int label, const fd_space *s, int b, cons
     const fd_arch *h = &net->arch;
     ptrdiff_t size = fd_size(s), said = h->out * s->points;
     ptrdiff_t some = ((ptrdiff_t)1 << 20) / (s->points * h->width);
-    if (h->inner) some /= 4 * h->layers * h->inner;   /* its tape is kept */
+    if (h->inr.inner) some /= 4 * h->layers * h->inr.inner;   /* its tape is kept */
     int most = some < 1 ? 1 : some < b ? (int)some : b;
     int *labels = label < 0 ? NULL : fd_raw(&scratch, int, most);
     for (int i = 0; i < most && labels; i++) labels[i] = label;
@@ -3880,7 +3902,7 @@ static void net_run(const fd_net *net, int label, const fd_space *s, int b, cons
         m = b - i < most ? b - i : most;
         int n[3] = { m, s->ch, (int)s->points };
         fd_arena mem = scratch;
-        const int again = h->inner && !h->first;      /* the loop's own gradients count */
+        const int again = h->inr.inner && !h->inr.first;      /* the loop's own gradients count */
         fd_tape t = fd_tape_begin(&mem, !ask ? FD_EVAL : again ? FD_GRAD2 : FD_GRAD);
         fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
         fd_var *in = ask ? fd_param(&t, 3, n, xi, NULL) : fd_input(&t, 3, n, xi);
@@ -3896,32 +3918,25 @@ static void net_run(const fd_net *net, int label, const fd_space *s, int b, cons
     }
 }
 
-static int net_channels(const fd_net *net, const char *where, const fd_space *s, int out,
-                        fd_status *st)
-{
-    if (!st->code && (net->arch.in != s->ch || net->arch.out != out))
-        FD_FAIL(st, FD_ESHAPE, where, "channels differ: of the space, in, out", s->ch,
-                net->arch.in, net->arch.out);
-    return !st->code;
-}
-
-/* a network and what it is told, -1: nothing */
-typedef struct { const fd_net *net; int label; } net_spoken;
-
-static void net_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                     fd_real *y, fd_arena scratch)
-{
-    const net_spoken *o = self;
-    if (net_channels(o->net, "fd_net_model", s, s->ch, scratch.st))
-        net_run(o->net, o->label, s, b, x, t, NULL, NULL, y, scratch);
-}
+/* a network, what it is told, -1: nothing, and whether it may say other channels than it gets */
+typedef struct { const fd_net *net; int label, raw; } net_spoken;
 
 static void net_pull(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                      fd_ask *ask, void *of, fd_real *dx, fd_arena scratch)
 {
     const net_spoken *o = self;
-    if (net_channels(o->net, "fd_net_model", s, s->ch, scratch.st))
-        net_run(o->net, o->label, s, b, x, t, ask, of, dx, scratch);
+    const fd_arch *a = &o->net->arch;
+    if (scratch.st->code) return;
+    if (a->in != s->ch || (a->out != s->ch && !o->raw))
+        FD_FAIL(scratch.st, FD_ESHAPE, o->raw ? "fd_net_raw" : "fd_net_model",
+                "channels differ: of the space, in, out", s->ch, a->in, a->out);
+    else net_run(o->net, o->label, s, b, x, t, ask, of, dx, scratch);
+}
+
+static void net_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     fd_real *y, fd_arena scratch)
+{
+    net_pull(self, s, b, x, t, NULL, NULL, y, scratch);
 }
 
 /* dy that was known before */
@@ -3949,7 +3964,7 @@ fd_model fd_net_labelled(fd_arena *a, const fd_net *net, int predicts, int label
                 net->arch.labels);
         return (fd_model){ 0 };
     }
-    *o = (net_spoken){ net, label };
+    *o = (net_spoken){ net, label, 0 };
     return (fd_model){ predicts, net_eval, net_vjp, NULL, o, net_pull };
 }
 
@@ -3958,18 +3973,12 @@ fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
     return fd_net_labelled(a, net, predicts, -1);
 }
 
-static void net_raw_eval(const void *self, const fd_space *s, int b, const fd_real *x,
-                         const double *t, fd_real *y, fd_arena scratch)
-{
-    const fd_net *net = self;
-    if (net_channels(net, "fd_net_raw", s, net->arch.out, scratch.st))
-        net_run(net, -1, s, b, x, t, NULL, NULL, y, scratch);
-}
-
 fd_model fd_net_raw(fd_arena *a, const fd_net *net)
 {
-    (void)a;
-    return (fd_model){ FD_X0, net_raw_eval, NULL, NULL, net, NULL };
+    net_spoken *o = net ? fd_raw(a, net_spoken, 1) : NULL;
+    if (!o) return (fd_model){ 0 };
+    *o = (net_spoken){ net, -1, 1 };
+    return (fd_model){ FD_X0, net_eval, NULL, NULL, o, NULL };
 }
 
 /* ==== Room III: kernels ====
@@ -4730,8 +4739,8 @@ enum {                                             /* a register block: */
     SPEC_BACK = FD_BYTES >= 64 ? 7 : 3             /* rows of spec_unfold */
 };
 
-FD_INLINE fd_vec spec_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
-FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
+FD_INLINE fd_vec lanes_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
+FD_INLINE void lanes_store(fd_real *p, fd_vec v, int w)
 {
     if (w < FD_W) vstore_n(p, v, w);
     else vstore(p, v);
@@ -4765,7 +4774,7 @@ FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
     FD_UNROLL
     for (int k = 0; k < m; k++) u[k] = v[k] = (fd_vec){0};
     for (int j = 0; j < SPEC_QUARTER(n); j++, c += ldt, s += ldt) {
-        fd_vec x = spec_load(f0, w), y = spec_load(f1, w), e[2], o[2];
+        fd_vec x = lanes_load(f0, w), y = lanes_load(f1, w), e[2], o[2];
         if (SPEC_PARTS == 2 && part == 0) {
             vfetch(f0 + ahead, 0, 3);
             vfetch(f1 + ahead, 0, 3);
@@ -4777,8 +4786,8 @@ FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
         e[0] = e[1] = x + y;
         o[0] = o[1] = x - y;
         if (n % 2 == 0) {
-            x = spec_load(f2, w);
-            y = spec_load(f3, w);
+            x = lanes_load(f2, w);
+            y = lanes_load(f3, w);
             f2 -= ldf;
             f3 += ldf;
             fd_vec p = x + y, q = x - y;
@@ -4793,8 +4802,8 @@ FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
     }
     FD_UNROLL
     for (int k = 0; k < m; k++) {
-        if (SPEC_PARTS == 1 || part == 0) spec_store(re + k * ldo, u[k], w);
-        if (SPEC_PARTS == 1 || part == 1) spec_store(im + k * ldo, v[k], w);
+        if (SPEC_PARTS == 1 || part == 0) lanes_store(re + k * ldo, u[k], w);
+        if (SPEC_PARTS == 1 || part == 1) lanes_store(im + k * ldo, v[k], w);
     }
 }
 
@@ -4817,7 +4826,7 @@ FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c
         FD_UNROLL
         for (int p = 0; p < 2; p++, re += ldo, im += ldo, c += ldt, s += ldt) {
             if (k + p == m) break;
-            fd_vec x = spec_load(re, w), y = spec_load(im, w);
+            fd_vec x = lanes_load(re, w), y = lanes_load(im, w);
             FD_UNROLL
             for (int i = 0; i < r; i++) {
                 e[p][i] += c[i] * x;
@@ -4827,8 +4836,8 @@ FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c
     FD_UNROLL
     for (int i = 0; i < r; i++, j++) {
         fd_vec x = e[0][i] + e[1][i], y = o[0][i] + o[1][i];
-        spec_store(f + j * ldf, x + y, w);
-        spec_store(f + (j ? n - j : 0) * ldf, x - y, w);
+        lanes_store(f + j * ldf, x + y, w);
+        lanes_store(f + (j ? n - j : 0) * ldf, x - y, w);
         if (SPEC_PARTS == 2) {
             vfetch(f + j * ldf + ahead, 1, 3);
             vfetch(f + (j ? n - j : 0) * ldf + ahead, 1, 3);
@@ -4838,8 +4847,8 @@ FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c
         if (n % 2) continue;
         x = e[0][i] - e[1][i];
         y = o[1][i] - o[0][i];
-        spec_store(f + (h - j) * ldf, x + y, w);
-        spec_store(f + (h + j) * ldf, x - y, w);
+        lanes_store(f + (h - j) * ldf, x + y, w);
+        lanes_store(f + (h + j) * ldf, x - y, w);
     }
 }
 
@@ -5138,16 +5147,6 @@ static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int 
     }
 }
 
-/* T x of sample i */
-static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                    const fd_real *x, fd_real *h, fd_arena mem)
-{
-    struct spec_work w = spec_room(s, ch, ax, &mem);
-    if (!w.tmp) return;
-    spec_to_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], x, w, mem);
-    spec_to_end(s, ax, ch, pairs, i, w, h, mem);
-}
-
 /* y = T' of sample i of h, in the same two parts. h has rows as above or, where pairs = 1, a
  * product with pairs, [mode][2][b][ch][2], of which the complex sums (p00 - p11) and (p01 + p10)
  * are taken. What spec_from_rows needs is left in w.a. */
@@ -5195,14 +5194,6 @@ static void spec_from_rows(const struct spec *s, const struct spec_axis ax[3], i
     }
 }
 
-/* y = T' of sample i of h */
-static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                      const fd_real *h, fd_real *y, fd_arena mem)
-{
-    struct spec_work w = spec_from_begin(s, ax, ch, pairs, i, h, &mem);
-    if (w.tmp) spec_from_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], w, y, mem);
-}
-
 /* Is a batch worth more than one thread? */
 #define SPEC_WIDE(s, ch) ((s)->b > 1 && (s)->b * (s)->points * (ch) > TAPE_BLOCK)
 
@@ -5214,8 +5205,13 @@ static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real
     job_mem *job = job_fork(&scratch);
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, ch))
-    for (int i = 0; i < s->b; i++)
-        spec_to(s, ax, ch, pairs, i, x + i * s->points * ch, h, job[threads_this()].mem);
+    for (int i = 0; i < s->b; i++) {
+        fd_arena mem = job[threads_this()].mem;
+        struct spec_work w = spec_room(s, ch, ax, &mem);
+        if (!w.tmp) continue;
+        spec_to_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], x + i * s->points * ch, w, mem);
+        spec_to_end(s, ax, ch, pairs, i, w, h, mem);
+    }
     job_join(job, &scratch);
 }
 
@@ -5227,8 +5223,12 @@ static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_re
     job_mem *job = job_fork(&scratch);
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, ch))
-    for (int i = 0; i < s->b; i++)
-        spec_from(s, ax, ch, pairs, i, h, y + i * s->points * ch, job[threads_this()].mem);
+    for (int i = 0; i < s->b; i++) {
+        fd_arena mem = job[threads_this()].mem;
+        struct spec_work w = spec_from_begin(s, ax, ch, pairs, i, h, &mem);
+        fd_real *to = y + i * s->points * ch;
+        if (w.tmp) spec_from_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], w, to, mem);
+    }
     job_join(job, &scratch);
 }
 
@@ -5567,11 +5567,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     int n = x->n[0], rows = fuse_rows(in, hid, n), blocks = (n + rows - 1) / rows;
     int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
     ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
-    for (int i = 0; i < 4; i++) {
-        if (!y->src[i]->needs) continue;
-        dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
-        if (!dx[i]) return;
-    }
+    tape_gradients(t, y, dx);
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2), *v1 = fd_raw(&scratch, fd_real, sw1);
     struct mlp_back s = { x, w1, b1, dy->x, y->aux, v1, v, dx[0] ? dx[0]->x : NULL,
@@ -5682,9 +5678,7 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2], *R = y->src[3];
     int ci = s->ci, co = s->co, b = s->b, sums = ss->nd > 1 ? 2 * co : co, each = fuse_gate(ss);
     ptrdiff_t sw = (ptrdiff_t)ci * co;
-    for (int i = 0; i < 4; i++)
-        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
-
+    tape_gradients(t, y, dx);
     struct spec_axis to[3], from[3];
     fd_arena scratch = *t->mem;
     spec_axes(s, 0, to, &scratch);
@@ -5873,10 +5867,8 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile;
     const int thin = out <= THIN, parts = b < FUSE_PARTS ? b : FUSE_PARTS;
     const ptrdiff_t sw = fd_count(ws), sl = fd_count(last), sums = (ptrdiff_t)2 * own->layers * w;
-    for (int i = 0; i < 4; i++)
-        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
+    tape_gradients(t, y, dx);
     if (t->mem->st->code) return;
-
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sl), *da = fd_raw(&scratch, fd_real, b * sums);
     fd_real *dws = dx[1] ? fd_raw(&scratch, fd_real, parts * sw) : NULL;
@@ -6599,26 +6591,21 @@ FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows
         m = ax->hi - p < TAPS_POINTS ? 1 : TAPS_POINTS;
         fd_real *to = y + (ptrdiff_t)p * c;
         for (int i = 0; i < m; i++)
-            sum[i] = !add ? zero : lanes < FD_W ? vload_n(to + (ptrdiff_t)i * c, lanes)
-                                                : vload(to + (ptrdiff_t)i * c);
+            sum[i] = add ? lanes_load(to + (ptrdiff_t)i * c, lanes) : zero;
         for (int r = 0; r < rows; r++) {
             const fd_real *from = x[r] + (ptrdiff_t)p * c - wide / 2 * step, *v = w[r];
             for (int k = 0; k < wide; k++, from += step, v += c) {
-                const fd_vec u = lanes < FD_W ? vload_n(v, lanes) : vload(v);
+                const fd_vec u = lanes_load(v, lanes);
                 if (m == 1) {
-                    sum[0] += u * (lanes < FD_W ? vload_n(from, lanes) : vload(from));
+                    sum[0] += u * lanes_load(from, lanes);
                 } else {
                     FD_UNROLL
                     for (int i = 0; i < TAPS_POINTS; i++)
-                        sum[i] += u * (lanes < FD_W ? vload_n(from + (ptrdiff_t)i * c, lanes)
-                                                    : vload(from + (ptrdiff_t)i * c));
+                        sum[i] += u * lanes_load(from + (ptrdiff_t)i * c, lanes);
                 }
             }
         }
-        for (int i = 0; i < m; i++) {
-            if (lanes < FD_W) vstore_n(to + (ptrdiff_t)i * c, sum[i], lanes);
-            else vstore(to + (ptrdiff_t)i * c, sum[i]);
-        }
+        for (int i = 0; i < m; i++) lanes_store(to + (ptrdiff_t)i * c, sum[i], lanes);
     }
 }
 
@@ -6656,16 +6643,13 @@ static void taps_products(const struct taps_axis *ax, int c, int from, int to, c
                 FD_UNROLL
                 for (int i = 0; i < TAPS_POINTS; i++) {
                     const fd_real *f = u + p + i * (ptrdiff_t)c, *h = v + p + i * (ptrdiff_t)c;
-                    sum[i] += lanes < FD_W ? vload_n(f, lanes) * vload_n(h, lanes)
-                                           : vload(f) * vload(h);
+                    sum[i] += lanes_load(f, lanes) * lanes_load(h, lanes);
                 }
             for (; p < end; p += c)
-                sum[0] += lanes < FD_W ? vload_n(u + p, lanes) * vload_n(v + p, lanes)
-                                       : vload(u + p) * vload(v + p);
+                sum[0] += lanes_load(u + p, lanes) * lanes_load(v + p, lanes);
             fd_real *g = part + (ptrdiff_t)k * c + j;
             const fd_vec all = sign * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
-            if (lanes < FD_W) vstore_n(g, vload_n(g, lanes) + all, lanes);
-            else vstore(g, vload(g) + all);
+            lanes_store(g, lanes_load(g, lanes) + all, lanes);
         }
     }
     for (int p = from; p < to; p++) {
@@ -6773,7 +6757,7 @@ fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
     fd_opt *o = net ? fd_new(a, fd_opt, 1) : NULL;
     if (!o) return NULL;
     o->how = how ? *how : fd_adam_default(FD_ADAMW);
-    if (!field_check(a->st, "fd_opt_new", ADAM_FIELDS, adam_fields, o)) return NULL;
+    if (!field_check(a->st, "fd_opt_new", ADAM_FIELDS, adam_fields, OF_ALL, o)) return NULL;
     o->count = net->count;
     o->m = fd_new(a, fd_real, o->count);
     o->v = fd_new(a, fd_real, o->count);
@@ -6845,16 +6829,12 @@ static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *res
 double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 {
     if (!o || !net || st->code) return 0;
-    if (o->count != net->count) {
-        FD_FAIL(st, FD_ESHAPE, "fd_opt_step",
-                "this optimiser was made for another network: weights", o->count,
-                net->count);
-        return 0;
-    }
-    if (o->step == INT_MAX) {
-        FD_FAIL(st, FD_EARG, "fd_opt_step", "no more steps can be counted", o->step);
-        return 0;
-    }
+    if (o->count != net->count)
+        return FD_FAIL(st, FD_ESHAPE, "fd_opt_step",
+                       "this optimiser was made for another network: weights", o->count,
+                       net->count), 0;
+    if (o->step == INT_MAX)
+        return FD_FAIL(st, FD_EARG, "fd_opt_step", "no more steps can be counted", o->step), 0;
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
     double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;     /* its square is a number */
@@ -6905,17 +6885,14 @@ static int save_ours(const char *name)
     return 0;
 }
 
-static void save_fields(int n, const struct field *f, const void *from, fd_meta *m,
+static void save_fields(int n, const struct field *f, int is, const void *from, fd_meta *m,
                         char text[][32])
 {
     for (int i = 0; i < n; i++) {
-        const char *at = (const char *)from + f[i].at;
-        double x;
-        int v;
-        memcpy(&x, at, f[i].real ? sizeof x : 0);
-        memcpy(&v, at, sizeof v);
+        const struct place *p = field_place(&f[i], is);
+        const double x = p ? field_value(&f[i], p, from) : 0;
         if (f[i].real) snprintf(text[i], sizeof *text, "%.17g", x);
-        else snprintf(text[i], sizeof *text, "%d", v);
+        else snprintf(text[i], sizeof *text, "%d", (int)x);
         m[i].key = f[i].key;
         m[i].value = text[i];
     }
@@ -6957,10 +6934,10 @@ int fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt
             t->x = from[k] + p->at;
         }
     f.meta[f.metas++] = (fd_meta){ "net.version", "1" };
-    save_fields(ARCH_FIELDS, arch_fields, &net->arch, f.meta + f.metas, text);
+    save_fields(ARCH_FIELDS, arch_fields, arch_is(&net->arch), &net->arch, f.meta + f.metas, text);
     f.metas += ARCH_FIELDS;
     if (opt) {
-        save_fields(ADAM_FIELDS, adam_fields, opt, f.meta + f.metas, text + ARCH_FIELDS);
+        save_fields(ADAM_FIELDS, adam_fields, OF_ALL, opt, f.meta + f.metas, text + ARCH_FIELDS);
         f.metas += ADAM_FIELDS;
     }
     for (int i = 0; i < more->count; i++) f.tensor[f.count++] = more->tensor[i];
@@ -6981,6 +6958,15 @@ static int load_newer(const char *key)
         || !strcmp(key, "arch.pad2") || !strcmp(key, "arch.labels");
 }
 
+/* the number x at a place */
+static void load_put(const struct field *f, const struct place *p, double x, void *to)
+{
+    const int v = f->real ? 0 : (int)x;
+    if (f->real) memcpy((char *)to + p->at, &x, sizeof x);
+    else memcpy((char *)to + p->at, &v, sizeof v);
+}
+
+/* Every number goes to all its places: which of them are read is known when all are there. */
 static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct field *f,
                         void *to)
 {
@@ -6989,17 +6975,13 @@ static void load_fields(fd_status *st, const fd_tensors *file, int n, const stru
         char *end;
         if (!s && load_newer(f[i].key)) continue;
         if (!s || !*s) { load_fail(st, "missing in the metadata", f[i].key); return; }
-        if (f[i].real) {
-            double x = strtod(s, &end);
-            memcpy((char *)to + f[i].at, &x, sizeof x);
-            if (!(x - x == 0)) end = NULL;
-        } else {
-            long x = strtol(s, &end, 10);
-            int v = (int)x;
-            memcpy((char *)to + f[i].at, &v, sizeof v);
-            if (x < INT_MIN || x > INT_MAX) end = NULL;
+        double x = f[i].real ? strtod(s, &end) : (double)strtol(s, &end, 10);
+        if (*end || !(x - x == 0) || (!f[i].real && !(x >= INT_MIN && x <= INT_MAX))) {
+            load_fail(st, "not a number in the metadata", f[i].key);
+            return;
         }
-        if (!end || *end) { load_fail(st, "not a number in the metadata", f[i].key); return; }
+        for (int j = 0; j < 2; j++)
+            if (f[i].place[j].of) load_put(&f[i], &f[i].place[j], x, to);
     }
 }
 
@@ -7011,10 +6993,8 @@ static const fd_tensor *load_part(fd_status *st, const fd_tensors *f, const char
     const fd_tensor *t = fd_tensor_need(st, "fd_net_load", f,
                                         strcat(strcpy(name, prefix), p->name));
     if (!t) return NULL;
-    if (t->nd != p->nd || memcmp(t->n, p->n, (size_t)p->nd * sizeof *p->n)) {
-        load_fail(st, "tensor with a shape that the network does not have", name);
-        return NULL;
-    }
+    if (t->nd != p->nd || memcmp(t->n, p->n, (size_t)p->nd * sizeof *p->n))
+        return tape_null(load_fail(st, "tensor with a shape that the network does not have", name));
     return t;
 }
 
@@ -7055,7 +7035,7 @@ static fd_tensors load_open(fd_arena *a, const char *path, fd_arch *arch, fd_opt
         load_fail(st, "net.version is not 1: not a checkpoint of ours", path);
     load_fields(st, &f, ARCH_FIELDS, arch_fields, arch);
     if (!fd_meta_find(&f, "arch.edges")) arch->edges = FD_EDGES_PLAIN;
-    if (!fd_meta_find(&f, "arch.pad1")) arch->pad[1] = arch->pad[2] = arch->pad[0];
+    if (!fd_meta_find(&f, "arch.pad1")) arch->fno.pad[1] = arch->fno.pad[2] = arch->fno.pad[0];
     *trained = fd_meta_find(&f, "adam.step") != NULL;
     if (*trained) load_fields(st, &f, ADAM_FIELDS, adam_fields, o);
     return f;
@@ -7102,34 +7082,55 @@ static fd_tensors load_rest(fd_tensors f)
     return f;
 }
 
-/* numbers that no network and no optimiser has are an error of the file */
+/* Numbers that no network and no optimiser has are an error of the file. Those that this network
+ * does not read are forgotten. */
 static void load_check(fd_status *st, fd_arch *arch, const fd_opt *o, int trained)
 {
+    const int is = arch_is(arch);
     fd_status bad = { 0 };
     if (st->code) return;
-    if ((arch->kind == FD_OWN || net_arch(arch, &bad))
-        && (!trained || field_check(&bad, "", ADAM_FIELDS, adam_fields, o))) return;
+    for (int i = 0; i < ARCH_FIELDS; i++) {
+        const struct field *f = &arch_fields[i];
+        const struct place *p = f->place, *read = field_place(f, is);
+        if (!read) field_fits(&bad, "", f, p, arch);
+        for (int j = 0; j < 2; j++) if (p[j].of && &p[j] != read) load_put(f, &p[j], 0, arch);
+    }
+    if (!bad.code && (arch->kind == FD_OWN || net_arch(arch, &bad))
+        && (!trained || field_check(&bad, "", ADAM_FIELDS, adam_fields, OF_ALL, o))) return;
     bad.code = FD_EDATA, bad.where = "fd_net_load";
     fd_fail_as(st, &bad);
 }
 
-fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
+/* the file's network must be the one that is given */
+static void load_same(fd_status *st, const fd_arch *arch, const fd_net *net)
+{
+    for (int i = 0, is = arch_is(&net->arch); i < ARCH_FIELDS; i++) {
+        const struct field *f = &arch_fields[i];
+        const struct place *p = field_place(f, is);
+        if (p && field_value(f, p, arch) != field_value(f, p, &net->arch))
+            load_fail(st, "the file's network is another one, in", f->key);
+    }
+}
+
+/* into *net, or where that is NULL into a new one; on a failure everything is as it was */
+static fd_tensors load_net(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
 {
     fd_status *st = a->st;
     fd_arena before = *a;
+    fd_net *own = *net;
     fd_arch arch;
     fd_opt o, *to = NULL;
     int trained;
-    *net = NULL;
-    if (opt) *opt = NULL;
     fd_tensors f = load_open(a, path, &arch, &o, &trained);
     load_check(st, &arch, &o, trained);
-    if (!st->code && arch.kind == FD_OWN)
+    if (own) load_same(st, &arch, own);
+    else if (!st->code && arch.kind == FD_OWN)
         load_fail(st, "weights of a function that the file does not hold: give it to "
                   "fd_net_define, and the network to fd_net_restore", path);
-    fd_net *own = net_plan(a, &arch);
-    if (own) load_look(st, &f, own, trained ? &o : NULL);
-    if (own && net_room(a, own)) to = load_weights(a, &f, own, trained && opt ? &o : NULL);
+    if (!own) own = net_plan(a, &arch);
+    if (own && !st->code) load_look(st, &f, own, trained ? &o : NULL);
+    if (own && !st->code && (own->w || net_room(a, own)))
+        to = load_weights(a, &f, own, trained && opt ? &o : NULL);
     if (st->code) {
         *a = before;
         return (fd_tensors){ .count = 0 };
@@ -7139,31 +7140,17 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     return load_rest(f);
 }
 
+fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
+{
+    *net = NULL;
+    if (opt) *opt = NULL;
+    return load_net(a, path, net, opt);
+}
+
 fd_tensors fd_net_restore(fd_arena *a, const char *path, fd_net *net, fd_opt **opt)
 {
-    fd_status *st = a->st;
-    fd_arena before = *a;
-    fd_arch arch;
-    fd_opt o, *to = NULL;
-    int trained;
     if (opt) *opt = NULL;
-    if (!net) return (fd_tensors){ .count = 0 };
-    fd_tensors f = load_open(a, path, &arch, &o, &trained);
-    load_check(st, &arch, &o, trained);
-    for (int i = 0; i < ARCH_FIELDS && !st->code; i++) {
-        const struct field *k = &arch_fields[i];
-        if (memcmp((char *)&arch + k->at, (char *)&net->arch + k->at,
-                   k->real ? sizeof(double) : sizeof(int)))
-            load_fail(st, "the file's network is another one, in", k->key);
-    }
-    if (!st->code) load_look(st, &f, net, trained ? &o : NULL);
-    if (!st->code) to = load_weights(a, &f, net, trained && opt ? &o : NULL);
-    if (st->code) {
-        *a = before;
-        return (fd_tensors){ .count = 0 };
-    }
-    if (opt) *opt = to;
-    return load_rest(f);
+    return net ? load_net(a, path, &net, opt) : (fd_tensors){ .count = 0 };
 }
 
 /* ---- Weights of other programs ------------------------------------------------------------------
@@ -7414,8 +7401,8 @@ static void foreign_fno(struct foreign *o, const int *column)
     for (o->i = 0; o->i < a->layers; o->i++) {
         for (o->j = 1; o->j <= 1 << (a->nd - 1); o->j++) {
             int at[3] = { 0, 0, 0 };
-            for (int i = 0; i < a->nd - 1; i++) if (!((o->j - 1) >> i & 1)) at[i] = a->modes[i];
-            foreign_modes(o, a->modes, at, "conv%d.weights%d");
+            for (int i = 0; i < a->nd - 1; i++) if (!((o->j - 1) >> i & 1)) at[i] = a->fno.modes[i];
+            foreign_modes(o, a->fno.modes, at, "conv%d.weights%d");
         }
         o->next++;
         foreign_linear(o, "w%d");
@@ -7451,8 +7438,8 @@ static void foreign_convs(struct foreign *o, int kind, const fd_foreign *how, in
                 o->all[i] = has;
                 has = last ? how->modes[i] / 2 + 1 : how->modes[i];
             }
-            k[i] = half ? a->modes[i] : !last && has == own[i] - 1 ? own[i] - 1 : own[i];
-            if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->modes[i];
+            k[i] = half ? a->fno.modes[i] : !last && has == own[i] - 1 ? own[i] - 1 : own[i];
+            if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->fno.modes[i];
         }
         foreign_modes(o, k, at, weight);
     }
@@ -7466,7 +7453,7 @@ static void foreign_mix(struct foreign *o, int new, const fd_foreign *how)
     const fd_arch *a = &o->net->arch;
     if (!foreign_find(o, new ? "fno_blocks.channel_mlp.%d.fcs.0.weight"
                              : "fno_blocks.mlp.%d.fcs.0.weight")) {
-        foreign_pass(o, a->width, a->mix);
+        foreign_pass(o, a->width, a->fno.mix);
         o->next++;                                    /* a gate of 0 */
         return;
     }
@@ -7475,7 +7462,7 @@ static void foreign_mix(struct foreign *o, int new, const fd_foreign *how)
     const char *one = new ? "fno_blocks.channel_mlp_skips.%d.weight"
                     : "fno_blocks.mlp_skips.%d.weight";
     const char *matrix = new ? "fno_blocks.channel_mlp_skips.%d.conv.weight" : one;
-    if (a->gates) foreign_skip(o, one, matrix, how->mix_skip);
+    if (a->fno.gates) foreign_skip(o, one, matrix, how->mix_skip);
     else foreign_vector(o, 0, one);
 }
 
@@ -7487,7 +7474,7 @@ static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how,
     foreign_kernel(o, 0, NULL, n[0], n[1], column,
                    half ? "lifting.fc.weight" : "lifting.fcs.0.weight");
     foreign_vector(o, 0, half ? "lifting.fc.bias" : "lifting.fcs.0.bias");
-    if (a->lift > 0) foreign_linear(o, "lifting.fcs.1");
+    if (a->fno.lift > 0) foreign_linear(o, "lifting.fcs.1");
     for (int l = 0; l < a->layers; l++) {
         foreign_convs(o, kind, how, l);
         foreign_skip(o, "fno_blocks.fno_skips.%d.weight",
@@ -7495,10 +7482,10 @@ static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how,
                      how->skip);
         if (new) foreign_vector(o, 0, "fno_blocks.convs.%d.bias");
         else foreign_vector(o, a->layers, "fno_blocks.convs.bias");
-        if (a->norms) foreign_norm(o, a->mix ? 2 * l : l);
-        if (!a->mix) continue;
+        if (a->fno.norms) foreign_norm(o, a->fno.mix ? 2 * l : l);
+        if (!a->fno.mix) continue;
         foreign_mix(o, new, how);
-        if (a->norms) foreign_norm(o, 2 * l + 1);
+        if (a->fno.norms) foreign_norm(o, 2 * l + 1);
     }
     foreign_linear(o, half ? "projection.fc1" : "projection.fcs.0");
     foreign_linear(o, half ? "projection.fc2" : "projection.fcs.1");
@@ -7513,10 +7500,10 @@ static void foreign_uvit(struct foreign *o)
     int w = a->width, half = a->layers / 2, tokens = 1, kernel[3] = { 3, 3, 3 };
     ptrdiff_t centre = 0;
     for (int i = 0; i < a->nd; i++) {
-        tokens *= a->grid[i] / a->patch[i];
+        tokens *= a->grid[i] / a->vit.patch[i];
         centre = 3 * centre + 1;
     }
-    foreign_kernel(o, a->nd, a->patch, a->in, w, NULL, "patch_embed.proj.weight");
+    foreign_kernel(o, a->nd, a->vit.patch, a->in, w, NULL, "patch_embed.proj.weight");
     foreign_vector(o, 0, "patch_embed.proj.bias");
     const fd_tensor *pos = foreign_shaped(o, 3, (int[]){ 1, tokens + 1, w }, "pos_embed");
     if (foreign_find(o, "time_embed.0.weight")) {
@@ -7539,7 +7526,7 @@ static void foreign_uvit(struct foreign *o)
         }
         foreign_gain(o, "norm1");
         foreign_dense(o, "attn.qkv.weight");
-        if (a->qkv_bias) foreign_vector(o, 0, "attn.qkv.bias");
+        if (a->vit.qkv_bias) foreign_vector(o, 0, "attn.qkv.bias");
         foreign_linear(o, "attn.proj");
         foreign_gain(o, "norm2");
         foreign_linear(o, "mlp.fc1");
@@ -7782,23 +7769,23 @@ static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch 
     a->layers = 2 * o->i + 1;
     o->group = "";
     o->i = 0;
-    a->mlp = foreign_extent(o, "mid_block.mlp.fc1.weight", 0);
-    a->qkv_bias = foreign_find(o, "mid_block.attn.qkv.bias") != NULL;
-    a->heads = how->heads ? how->heads : a->width % 64 ? 0 : a->width / 64;
-    if (!a->heads && !o->st->code)
+    a->vit.mlp = foreign_extent(o, "mid_block.mlp.fc1.weight", 0);
+    a->vit.qkv_bias = foreign_find(o, "mid_block.attn.qkv.bias") != NULL;
+    a->vit.heads = how->heads ? how->heads : a->width % 64 ? 0 : a->width / 64;
+    if (!a->vit.heads && !o->st->code)
         FD_FAIL(o->st, FD_EARG, "fd_net_from", "heads must be given, their width is not 64: width",
                 a->width);
     a->time = FD_TIME_TOKEN;
-    a->pos = FD_POS_LEARNED;
+    a->vit.pos = FD_POS_LEARNED;
     a->embed = a->width;
     if (a->tscale == 0) a->tscale = 999;
     a->eps = 1e-5;
     int tokens = foreign_extent(o, "pos_embed", 1) - 1;
     int side = (int)rint(pow(tokens > 0 ? tokens : 1, 1. / a->nd));
     for (int i = 0; i < a->nd; i++) {
-        a->patch[i] = p->n[i + 2];
-        int square = a->patch[i] > 0 && a->patch[i] <= 64 && side < INT_MAX / 64;
-        a->grid[i] = how->grid[i] ? how->grid[i] : square ? side * a->patch[i] : 0;
+        a->vit.patch[i] = p->n[i + 2];
+        int square = a->vit.patch[i] > 0 && a->vit.patch[i] <= 64 && side < INT_MAX / 64;
+        a->grid[i] = how->grid[i] ? how->grid[i] : square ? side * a->vit.patch[i] : 0;
     }
 }
 
@@ -7841,19 +7828,19 @@ static const fd_tensor *foreign_blocks(struct foreign *o, int kind, fd_arch *a)
     while (!list && foreign_find(o, bias)) o->i++;
     a->layers = list && b && b->nd ? b->n[0] : o->i;
     a->nd = b ? b->nd - 1 - list : 0;
-    a->proj = foreign_extent(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight", 0);
+    a->fno.proj = foreign_extent(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight", 0);
     a->out = foreign_extent(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight", 0);
     o->i = 0;
-    if (half) a->acts = (a->layers + 1) / 2;
-    else a->lift = foreign_extent(o, "lifting.fcs.0.weight", 0);
-    if (r && a->lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->lift = -1;
+    if (half) a->fno.acts = (a->layers + 1) / 2;
+    else a->fno.lift = foreign_extent(o, "lifting.fcs.0.weight", 0);
+    if (r && a->fno.lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->fno.lift = -1;
     const fd_tensor *gate = foreign_find(o, list ? "fno_blocks.mlp_skips.0.weight"
                                                  : "fno_blocks.channel_mlp_skips.0.weight");
     if (!half && foreign_find(o, mlp)) {
-        a->mix = foreign_extent(o, mlp, 0);
-        a->gates = !gate || gate->nd < 2 || gate->n[0] != 1;
-        if (list) a->mix_acts = a->layers;
-    } else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->mix = 2 * r->n[0];
+        a->fno.mix = foreign_extent(o, mlp, 0);
+        a->fno.gates = !gate || gate->nd < 2 || gate->n[0] != 1;
+        if (list) a->fno.mix_acts = a->layers;
+    } else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->fno.mix = 2 * r->n[0];
     return r;
 }
 
@@ -7875,7 +7862,7 @@ static void foreign_waves(struct foreign *o, int kind, const fd_foreign *how, co
             }
             k = want;
         }
-        a->modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k
+        a->fno.modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k
                     : !last ? k + (old && k % 2) : k > 1 ? 2 * (k - 1) : 1;
     }
 }
@@ -7887,10 +7874,10 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
     a->act = how->act;
     a->tscale = how->tscale;
     a->edges = FD_EDGES_PLAIN;
-    memcpy(a->pad, how->pad, sizeof a->pad);
     foreign_refuse(o, kind);
     if (o->st->code) return;
     if (kind == FD_FROM_UVIT) { foreign_uvit_arch(o, how, a); return; }
+    memcpy(a->fno.pad, how->pad, sizeof a->fno.pad);
     const int fno = kind == FD_FROM_FNO, half = kind == FD_FROM_NEURALOP_02;
     const char *lift = fno ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
     const fd_tensor *r;
@@ -7901,7 +7888,7 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
         while (foreign_find(o, "conv%d.weights1")) o->i++;
         a->layers = o->i;
         a->nd = r ? r->nd - 3 : 0;
-        a->proj = foreign_extent(o, "fc1.weight", 0);
+        a->fno.proj = foreign_extent(o, "fc1.weight", 0);
         a->out = foreign_extent(o, "fc2.weight", 0);
     } else {
         r = foreign_blocks(o, kind, a);
@@ -7909,9 +7896,9 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
     }
     o->i = 0;
     if (o->st->code) return;
-    if (how->norms > 0) a->norms = how->norms;
-    else if (foreign_find(o, "fno_blocks.norm.0.weight")) a->norms = 1;
-    else if (how->norms < 0) a->norms = r->n[0];
+    if (how->norms > 0) a->fno.norms = how->norms;
+    else if (foreign_find(o, "fno_blocks.norm.0.weight")) a->fno.norms = 1;
+    else if (how->norms < 0) a->fno.norms = r->n[0];
     if (a->nd < 1 || a->nd > 3 || first < 1 || first > 2 || r->n[r->nd - 1] != 2) {
         foreign_fail(o, "not complex weights of 1 to 3 axes: wants a last axis of 2",
                      r->name + o->length);

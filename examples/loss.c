@@ -23,7 +23,7 @@ int main(int argc, char **argv)
     fd_cov    *data = fd_cov_matern(&a, &s, 1.0, 0.3, 1.5), *own = NULL;
     fd_process p = fd_vp(fd_cov_matern(&a, &s, 1.0, 0.1, 1.5), 0.1, 20.0);
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 24, .layers = 3,
-                     .modes = { 48 }, .time = FD_TIME_FILM };
+                     .fno.modes = { 48 }, .time = FD_TIME_FILM };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 3e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .995;
     fd_real *x0 = fd_raw(&a, fd_real, M * N), *xt = fd_raw(&a, fd_real, M * N);

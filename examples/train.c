@@ -42,7 +42,7 @@ int main(int argc, char **argv)
         p[g] = fd_vp(fd_cov_matern(&a, &s[g], 1.0, 0.1, 1.5), 0.1, 20.0);
     }
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
-                     .modes = { 24 }, .time = FD_TIME_FILM };
+                     .fno.modes = { 24 }, .time = FD_TIME_FILM };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .995;
     fd_net  *net = fd_net_new(&a, &arch, fd_seed(2));

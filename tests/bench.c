@@ -583,8 +583,8 @@ static void fno_make(job *j, fd_arena *a)
     enum { LAYERS = 4, PROJ = 128 };
     int nd = j->n[0], n = j->n[1], b = j->n[4], width = j->n[2], modes = j->n[3], train = j->n[5];
     fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = nd, .in = 1, .out = 1, .width = width,
-                     .layers = LAYERS, .modes = { modes, modes }, .proj = PROJ,
-                     .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+                     .layers = LAYERS, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED,
+                     .fno = { .modes = { modes, modes }, .proj = PROJ } };
     double grid = nd == 1 ? n : n * n, points = b * grid;
     double kept = nd == 1 ? modes : 2.0 * modes * modes;
     double mm = 2 * points * (width * (2 + nd) + LAYERS * width * width + PROJ * width + PROJ)
@@ -608,8 +608,8 @@ static void uvit_make(job *j, fd_arena *a)
 {
     int n = j->n[0], p = j->n[1], w = j->n[2], layers = j->n[3], b = j->n[4], train = j->n[5];
     fd_arch arch = { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = w, .layers = layers,
-                     .time = FD_TIME_TOKEN, .patch = { p, p }, .grid = { n, n }, .heads = 4,
-                     .pos = FD_POS_LEARNED };
+                     .time = FD_TIME_TOKEN, .grid = { n, n },
+                     .vit = { .patch = { p, p }, .heads = 4, .pos = FD_POS_LEARNED } };
     double tokens = 1 + n / p * (n / p), rows = b * tokens;
     double mm = layers * block_mm(rows, tokens, w) + layers / 2 * 2 * rows * 2 * w * w
               + 2 * 2 * rows * p * p * w + 2 * b * 8 * w * w;
@@ -625,10 +625,10 @@ static void coords_make(job *j, fd_arena *a)
     enum { D = 64, DEPTH = 2, PATCH = 4 };
     int n = j->n[0], w = j->n[1], layers = j->n[2], b = j->n[3], train = j->n[4];
     fd_arch vit = { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = D, .layers = DEPTH,
-                    .time = FD_TIME_TOKEN, .patch = { PATCH, PATCH }, .grid = { n, n }, .heads = 4,
-                    .pos = FD_POS_LEARNED };
+                    .time = FD_TIME_TOKEN, .grid = { n, n },
+                    .vit = { .patch = { PATCH, PATCH }, .heads = 4, .pos = FD_POS_LEARNED } };
     fd_arch field = { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = w, .layers = layers,
-                      .coords = FD_COORD_CLOSED, .mod = FD_MOD_SCALE, .latent = n * n };
+                      .coords = FD_COORD_CLOSED, .inr = { .mod = FD_MOD_SCALE, .latent = n * n } };
     double tokens = 1 + n / PATCH * (n / PATCH), points = (double)b * n * n;
     double mm = DEPTH * block_mm(b * tokens, tokens, D) + 2.0 * b * n * n * 2 * layers * w
               + 2 * points * (3 * w + (layers - 1) * w * w + w);
@@ -740,8 +740,7 @@ static void given_make(job *j, fd_arena *a)
         return;
     }
     fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4,
-                     .modes = { 12, 12 },
-                     .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+                     .fno.modes = { 12, 12 }, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
     fd_net *net = fd_net_new(a, &arch, fd_seed(1));
     f->plain = fd_net_model(a, net, FD_V);
     f->guide = (fd_guide){ .p = &f->p, .model = f->plain, .o = &f->o, .y = f->y,
@@ -810,7 +809,7 @@ static void match_make(job *j, fd_arena *a)
     bridged *f = fd_new(a, bridged, 1);
     need(a->st);
     fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = j->n[1],
-                     .layers = 4, .modes = { j->n[2], j->n[2] }, .time = FD_TIME_CHANNEL,
+                     .layers = 4, .fno.modes = { j->n[2], j->n[2] }, .time = FD_TIME_CHANNEL,
                      .coords = FD_COORD_CLOSED };
     fd_space s = fd_grid(a, 2, (int[]){ n, n }, NULL, (int[]){ FD_NEUMANN, FD_NEUMANN }, 1);
     f->l = fd_linear_heat(a, fd_cov_power(a, &s, 1, 5, 2), .01, .5, 1);

@@ -498,34 +498,38 @@ static void do_policies(fd_arena a)
 /* ---- Networks: forward, and after five steps of an optimiser --------------------------------- */
 
 #define NET(k, d) .in = 1, .out = 1, .embed = 8, .tscale = 1, .kind = k, .nd = d
-#define PLANE .patch = { 2, 2 }, .grid = { 8, 8 }
+#define PLANE .grid = { 8, 8 }, .vit.patch = { 2, 2 }
 static const struct { const char *name; int n[2]; fd_arch arch; } net[] = {
-    { "fno", { N }, { NET(FD_FNO_ORIGINAL, 1), .width = 20, .layers = 2, .modes = { 7 },
-        .proj = 24, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN } },
+    { "fno", { N }, { NET(FD_FNO_ORIGINAL, 1), .width = 20, .layers = 2, .time = FD_TIME_CHANNEL,
+        .coords = FD_COORD_OPEN, .fno = { .modes = { 7 }, .proj = 24 } } },
     { "fno-block", { 12, 10 }, { NET(FD_FNO_BLOCK, 2), .width = 7, .layers = 2,
-        .modes = { 6, 5 }, .lift = 9, .proj = 8, .time = FD_TIME_FILM } },
-    { "fno-mix", { 12, 10 }, { NET(FD_FNO_BLOCK, 2), .width = 6, .layers = 2, .modes = { 4, 4 },
-        .lift = -1, .mix = 4, .norms = 2, .stencil = 3, .grid = { 12, 10 }, .act = FD_SILU,
-        .pad = { .1 } } },
-    { "vit", { 8, 12 }, { NET(FD_VIT, 2), .width = 24, .layers = 2, .heads = 3, .mlp = 20,
-        .patch = { 2, 3 }, .grid = { 8, 12 }, .time = FD_TIME_TOKEN, .qkv_bias = 1 } },
-    { "uvit", { 8, 8 }, { NET(FD_UVIT, 2), PLANE, .width = 16, .layers = 3, .heads = 2,
-        .time = FD_TIME_TOKEN, .pos = FD_POS_LEARNED } },
-    { "siren", { 8, 8 }, { NET(FD_SIREN, 2), .width = 9, .layers = 2, .omega = 3,
-        .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .latent = 3, .inner = 2 } },
-    { "gabor", { N }, { NET(FD_GABOR, 1), .width = 9, .layers = 3, .omega = 2,
+        .time = FD_TIME_FILM, .fno = { .modes = { 6, 5 }, .lift = 9, .proj = 8 } } },
+    { "fno-mix", { 12, 10 }, { NET(FD_FNO_BLOCK, 2), .width = 6, .layers = 2, .grid = { 12, 10 },
+        .act = FD_SILU,
+        .fno = { .modes = { 4, 4 }, .lift = -1, .mix = 4, .norms = 2, .stencil = 3,
+                 .pad = { .1 } } } },
+    { "vit", { 8, 12 }, { NET(FD_VIT, 2), .width = 24, .layers = 2, .grid = { 8, 12 },
+        .time = FD_TIME_TOKEN,
+        .vit = { .heads = 3, .mlp = 20, .patch = { 2, 3 }, .qkv_bias = 1 } } },
+    { "uvit", { 8, 8 }, { NET(FD_UVIT, 2), PLANE, .width = 16, .layers = 3, .time = FD_TIME_TOKEN,
+        .vit.heads = 2, .vit.pos = FD_POS_LEARNED } },
+    { "siren", { 8, 8 }, { NET(FD_SIREN, 2), .width = 9, .layers = 2, .time = FD_TIME_CHANNEL,
+        .inr = { .omega = 3, .mod = FD_MOD_SCALE, .latent = 3, .inner = 2 } } },
+    { "gabor", { N }, { NET(FD_GABOR, 1), .width = 9, .layers = 3, .inr.omega = 2,
         .time = FD_TIME_CHANNEL } },
-    { "uno", { 12, 8 }, { NET(FD_UNO, 2), .width = 4, .modes = { 5, 4 }, .levels = 2,
-        .rank = .5, .lift = 6, .proj = 5, .time = FD_TIME_FILM } },
-    { "fno-unet", { 12, 8 }, { NET(FD_FNO_UNET, 2), .width = 4, .layers = 1,
-        .modes = { 6, 4 }, .levels = 2, .groups = 2, .time = FD_TIME_FILM } },
-    { "separable", { N }, { NET(FD_FNO_SEPARABLE, 1), .width = 8, .layers = 2, .modes = { 6 },
-        .groups = 2, .mlp = 9, .proj = 5, .time = FD_TIME_TOKEN, .clock = FD_CLOCK_RANDOM } },
-    { "points", { N }, { NET(FD_POINTS, 1), .width = 8, .layers = 2, .heads = 2, .mlp = 6,
-        .modes = { 3 }, .time = FD_TIME_FILM, .latent = 4, .pixels = 1 } },
-    { "vit-field", { 8, 8 }, { NET(FD_VIT, 2), PLANE, .width = 8, .layers = 1, .heads = 2, .mlp = 5,
-        .time = FD_TIME_TOKEN, .field = FD_SIREN, .field_width = 6, .field_layers = 2, .latent = 3,
-        .omega = 2, .pool = 2 } },
+    { "uno", { 12, 8 }, { NET(FD_UNO, 2), .width = 4, .time = FD_TIME_FILM,
+        .fno = { .modes = { 5, 4 }, .lift = 6, .proj = 5 }, .u = { .levels = 2, .rank = .5 } } },
+    { "fno-unet", { 12, 8 }, { NET(FD_FNO_UNET, 2), .width = 4, .layers = 1, .u.levels = 2,
+        .time = FD_TIME_FILM, .fno = { .modes = { 6, 4 }, .groups = 2 } } },
+    { "separable", { N }, { NET(FD_FNO_SEPARABLE, 1), .width = 8, .layers = 2,
+        .time = FD_TIME_TOKEN, .clock = FD_CLOCK_RANDOM,
+        .fno = { .modes = { 6 }, .groups = 2, .mlp = 9, .proj = 5 } } },
+    { "points", { N }, { NET(FD_POINTS, 1), .width = 8, .layers = 2, .time = FD_TIME_FILM,
+        .vit = { .heads = 2, .mlp = 6 }, .points = { .waves = { 3 }, .latent = 4, .pixels = 1 } } },
+    { "vit-field", { 8, 8 }, { NET(FD_VIT, 2), PLANE, .width = 8, .layers = 1,
+        .time = FD_TIME_TOKEN, .vit.heads = 2, .vit.mlp = 5,
+        .field = { .kind = FD_SIREN, .width = 6, .layers = 2, .pool = 2 },
+        .inr = { .latent = 3, .omega = 2 } } },
 };
 
 static void do_maps(fd_arena a)
@@ -555,7 +559,7 @@ static void do_network(size_t i, fd_arena mem)
     const fd_real *x = normals(&mem, 2 * s.points, 11), *y = normals(&mem, 2 * s.points, 12);
     const int shape[3] = { 2, 1, (int)s.points };
     for (int k = 0; k <= 5 && f; k++) {
-        fd_tape t = fd_tape_begin(&mem, k ? arch->inner ? FD_GRAD2 : FD_GRAD : FD_EVAL);
+        fd_tape t = fd_tape_begin(&mem, k ? arch->inr.inner ? FD_GRAD2 : FD_GRAD : FD_EVAL);
         fd_var *out = fd_forward(f, &t, &s, fd_input(&t, 3, shape, x), time);
         if (k) fd_backward(&t, fd_mse_loss(&t, &s, out, y, NULL)), fd_opt_step(opt, f, &st);
         else eat(out ? fd_count(out) : 0, out ? out->x : NULL), say("net", net[i].name);

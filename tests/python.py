@@ -140,6 +140,12 @@ def errors():
     raises(ValueError, "1 boundaries for 2 axes", lambda: lab.grid(8, 8, boundary=[0]))
     raises(fd.Error, "cannot open", lambda: lab.network("/nowhere"))
     raises(fd.Error, "arena too small", lambda: fd.Lab(1 << 12, double, library).grid(1 << 16))
+    arch = lab.fd_arch(kind=lab.FD_FNO_BLOCK, nd=1, out=1)          # structures in a structure
+    setattr(arch, "in", 1)
+    arch.fno.modes[0] = 6
+    ok(lab.call("net_count", arch) > 1000, "weights counted")
+    arch.vit.heads = 2
+    raises(fd.Error, "FD_FNO_BLOCK does not use: vit.heads", lambda: lab.call("net_count", arch))
     x = lab.sample(p, good, 4)                        # and after all that the lab is as it was
     ok(np.isfinite(x).all(), "after errors")
 

@@ -741,7 +741,7 @@ static void networks(void)
     fd_space s[2] = { cells(&a, n), cells(&a, 2 * n) };
     const double where[2] = { .21, .77 }, y[2] = { 1.2, -.3 }, t[3] = { .4, .4, .7 };
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 3, .out = 1, .width = 8, .layers = 2,
-                     .modes = { 6 }, .time = FD_TIME_FILM };
+                     .fno.modes = { 6 }, .time = FD_TIME_FILM };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_real x[6 * n], D[6 * n + 1], one[2 * n], in[6 * n * 3], y0[6 * n], base[6 * n];
     double ys[6], cout[3];

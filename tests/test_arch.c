@@ -787,52 +787,55 @@ static void test_errors(fd_arena a)
 /* ---- Networks ---- */
 
 static const fd_arch zoo[] = {
-    { .kind = FD_UVIT, .nd = 2, .in = 2, .out = 2, .width = 8, .layers = 5, .heads = 2, .mlp = 5,
-      .patch = { 2, 3 }, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 6, .tscale = 7,
-      .pos = FD_POS_LEARNED },
-    { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 6, .layers = 2, .heads = 3,
-      .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .qkv_bias = 1, .act = FD_SILU },
-    { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 5, .heads = 2,
-      .patch = { 1, 1 }, .grid = { 3, 2 }, .coords = FD_COORD_OPEN },
+    { .kind = FD_UVIT, .nd = 2, .in = 2, .out = 2, .width = 8, .layers = 5, .grid = { 4, 6 },
+      .time = FD_TIME_TOKEN, .embed = 6, .tscale = 7,
+      .vit = { .heads = 2, .mlp = 5, .patch = { 2, 3 }, .pos = FD_POS_LEARNED } },
+    { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 6, .layers = 2, .grid = { 8 },
+      .time = FD_TIME_CHANNEL, .act = FD_SILU,
+      .vit = { .heads = 3, .patch = { 2 }, .qkv_bias = 1 } },
+    { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 5, .grid = { 3, 2 },
+      .coords = FD_COORD_OPEN, .vit = { .heads = 2, .patch = { 1, 1 } } },
     { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 7, .layers = 2,
-      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .latent = 3, .omega = 3 },
-    { .kind = FD_GABOR, .nd = 1, .in = 2, .out = 2, .width = 5, .layers = 3, .omega = 2,
-      .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED, .mod = FD_MOD_WEIGHTS },
-    { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1, .heads = 2, .mlp = 5,
-      .patch = { 2, 2 }, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 700,
-      .field = FD_SIREN, .field_width = 5, .field_layers = 2, .latent = 3, .omega = 2 },
-    { .kind = FD_FNO_BLOCK, .nd = 1, .in = 2, .out = 2, .width = 3, .layers = 2, .modes = { 4 },
-      .lift = -1, .time = FD_TIME_FILM, .embed = 4, .tscale = 500, .field = FD_GABOR,
-      .field_width = 4,
-      .field_layers = 2, .mod = FD_MOD_WEIGHTS, .omega = 2, .pixels = 1, .pool = 3 },
-    { .kind = FD_UVIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 3, .heads = 1, .mlp = 4,
-      .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 4,
-      .field_layers = 1, .mod = FD_MOD_SHIFT, .omega = 2, .pixels = 1, .pool = 2 },
-    { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2, .modes = { 8 }, .levels = 3,
-      .mult = { 1, 2, 1 }, .scale = { 1, .75, .5 }, .pad = { .2, .2 }, .time = FD_TIME_FILM,
-      .embed = 4,
-      .tscale = 2 },
-    { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 2, .modes = { 3, 4 }, .levels = 2,
-      .mult = { 2, 1 }, .lift = 3, .proj = 4, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED },
-    { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 6 },
-      .levels = 2, .groups = 1, .time = FD_TIME_FILM, .embed = 4, .tscale = 2 },
-    { .kind = FD_FNO_UNET, .nd = 2, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 4, 3 },
-      .levels = 2, .coords = FD_COORD_OPEN },
-    { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1, .heads = 2, .mlp = 5,
-      .modes = { 1, 2 }, .lift = 3, .time = FD_TIME_FILM, .embed = 4, .tscale = 3 },
-    { .kind = FD_POINTS, .nd = 1, .in = 2, .out = 2, .width = 4, .layers = 2, .heads = 1, .mlp = 4,
-      .modes = { 2 }, .lift = -1, .time = FD_TIME_CHANNEL, .latent = 3, .pixels = 1,
-      .qkv_bias = 1 },
-    { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3 },
-      .groups = 2, .mlp = 5, .proj = 3, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 3,
-      .clock = FD_CLOCK_RANDOM },
+      .time = FD_TIME_CHANNEL, .inr = { .mod = FD_MOD_SCALE, .latent = 3, .omega = 3 } },
+    { .kind = FD_GABOR, .nd = 1, .in = 2, .out = 2, .width = 5, .layers = 3,
+      .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED,
+      .inr = { .omega = 2, .mod = FD_MOD_WEIGHTS } },
+    { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1, .grid = { 4, 6 },
+      .time = FD_TIME_TOKEN, .embed = 4, .tscale = 700,
+      .vit = { .heads = 2, .mlp = 5, .patch = { 2, 2 } },
+      .field = { .kind = FD_SIREN, .width = 5, .layers = 2 }, .inr = { .latent = 3, .omega = 2 } },
+    { .kind = FD_FNO_BLOCK, .nd = 1, .in = 2, .out = 2, .width = 3, .layers = 2,
+      .time = FD_TIME_FILM, .embed = 4, .tscale = 500, .fno = { .modes = { 4 }, .lift = -1 },
+      .field = { .kind = FD_GABOR, .width = 4, .layers = 2, .pixels = 1, .pool = 3 },
+      .inr = { .mod = FD_MOD_WEIGHTS, .omega = 2 } },
+    { .kind = FD_UVIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 3, .grid = { 8 },
+      .time = FD_TIME_CHANNEL, .vit = { .heads = 1, .mlp = 4, .patch = { 2 } },
+      .field = { .kind = FD_SIREN, .width = 4, .layers = 1, .pixels = 1, .pool = 2 },
+      .inr = { .mod = FD_MOD_SHIFT, .omega = 2 } },
+    { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2, .time = FD_TIME_FILM, .embed = 4,
+      .tscale = 2, .fno = { .modes = { 8 }, .pad = { .2, .2 } },
+      .u = { .levels = 3, .mult = { 1, 2, 1 }, .scale = { 1, .75, .5 } } },
+    { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 2, .time = FD_TIME_CHANNEL,
+      .coords = FD_COORD_CLOSED, .fno = { .modes = { 3, 4 }, .lift = 3, .proj = 4 },
+      .u = { .levels = 2, .mult = { 2, 1 } } },
+    { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .u.levels = 2,
+      .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .fno = { .modes = { 6 }, .groups = 1 } },
+    { .kind = FD_FNO_UNET, .nd = 2, .in = 1, .out = 1, .width = 2, .layers = 1,
+      .fno.modes = { 4, 3 }, .u.levels = 2, .coords = FD_COORD_OPEN },
+    { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1, .time = FD_TIME_FILM,
+      .embed = 4, .tscale = 3, .vit = { .heads = 2, .mlp = 5 },
+      .points = { .waves = { 1, 2 }, .lift = 3 } },
+    { .kind = FD_POINTS, .nd = 1, .in = 2, .out = 2, .width = 4, .layers = 2,
+      .time = FD_TIME_CHANNEL, .vit = { .heads = 1, .mlp = 4, .qkv_bias = 1 },
+      .points = { .waves = { 2 }, .lift = -1, .latent = 3, .pixels = 1 } },
+    { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 2,
+      .time = FD_TIME_TOKEN, .embed = 4, .tscale = 3, .clock = FD_CLOCK_RANDOM,
+      .fno = { .modes = { 3 }, .groups = 2, .mlp = 5, .proj = 3 } },
     { .kind = FD_FNO_SEPARABLE, .nd = 2, .in = 2, .out = 2, .width = 3, .layers = 2,
-      .modes = { 1, 2 },
-      .groups = 1, .mlp = 2, .proj = -1, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN,
-      .pad = { .3, .3 },
-      .embed = 2 },
-    { .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 3, .modes = { 2, 3 }, .levels = 1,
-      .rank = .3 }
+      .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN, .embed = 2,
+      .fno = { .modes = { 1, 2 }, .groups = 1, .mlp = 2, .proj = -1, .pad = { .3, .3 } } },
+    { .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 3, .fno.modes = { 2, 3 },
+      .u = { .levels = 1, .rank = .3 } }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 
@@ -841,7 +844,7 @@ static fd_space zoo_space(fd_arena *a, const fd_arch *arch)
     static const int n[ZOO][2] = { { 4, 6 }, { 8 }, { 3, 2 }, { 4, 3 }, { 7 },
                                       { 4, 6 }, { 7 }, { 9 }, { 15 }, { 6, 5 }, { 16 }, { 8, 7 },
                                       { 3, 4 }, { 6 }, { 7 }, { 5, 4 }, { 5, 4 } };
-    return fd_grid(a, arch->nd, arch->inner ? arch->grid : n[arch - zoo], NULL, NULL, arch->in);
+    return fd_grid(a, arch->nd, arch->inr.inner ? arch->grid : n[arch - zoo], NULL, NULL, arch->in);
 }
 
 static void shake(fd_net *net, int key)
@@ -853,40 +856,40 @@ static void shake(fd_net *net, int key)
 static void test_counts(void)
 {
     static const struct { fd_arch a; ptrdiff_t count; } row[] = {
-        { { .kind = FD_UVIT, .nd = 2, .in = 3, .out = 3, .width = 512, .layers = 7, .heads = 8,
-            .patch = { 1, 1 }, .grid = { 64, 64 }, .time = FD_TIME_TOKEN, .tscale = 999 },
+        { { .kind = FD_UVIT, .nd = 2, .in = 3, .out = 3, .width = 512, .layers = 7,
+            .grid = { 64, 64 }, .time = FD_TIME_TOKEN, .tscale = 999,
+            .vit = { .heads = 8, .patch = { 1, 1 } } },
           25734743 },
         { { .kind = FD_GABOR, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 8,
             .time = FD_TIME_CHANNEL, .edges = FD_EDGES_PLAIN }, 118916 },
         { { .kind = FD_GABOR, .nd = 2, .in = 3, .out = 3, .width = 256, .layers = 15,
             .time = FD_TIME_CHANNEL, .edges = FD_EDGES_PLAIN }, 945173 },
         { { .kind = FD_SIREN, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 4,
-            .mod = FD_MOD_SCALE, .latent = 256 },
+            .inr = { .mod = FD_MOD_SCALE, .latent = 256 } },
           5 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
         { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 5,
-            .patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN },
+            .vit.patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN },
           5 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256 + 129 * 16 + 10 },
         { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 4,
-            .patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN, .field = FD_SIREN,
-            .latent = 256, .pool = 2 },
+            .vit.patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN, .inr.latent = 256,
+            .field = { .kind = FD_SIREN, .pool = 2 } },
           4 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256      /* the ViT */
           + 513 * 256 + 6 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
         { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 2,
-            .modes = { 6 },
-            .lift = -1, .field = FD_GABOR, .field_width = 16, .field_layers = 3,
-            .mod = FD_MOD_WEIGHTS },
+            .inr.mod = FD_MOD_WEIGHTS, .fno = { .modes = { 6 }, .lift = -1 },
+            .field = { .kind = FD_GABOR, .width = 16, .layers = 3 } },
           16 + 2 * (4 * 128 + 64 + 8) + 10 * (48 + 2 * 19 * 16 + 19) },
         /* DDO's sizes at 1/32 of the width: ci, co, modes of each block, 4 x 4 + 4, 8 x 2 + 2 */
 #define BLOCK(ci, co, m) (2 * (ci) * (co) * (m) * ((m) / 2 + 1) + (ci) * (co) + (co))
-        { { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 4, .modes = { 64, 64 },
-            .pad = { 1 / 15., 1 / 15. }, .coords = FD_COORD_CLOSED },
+        { { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 4, .coords = FD_COORD_CLOSED,
+            .fno = { .modes = { 64, 64 }, .pad = { 1 / 15., 1 / 15. } } },
           20 + BLOCK(4, 4, 64) + BLOCK(4, 8, 64) + BLOCK(8, 16, 48) + BLOCK(16, 16, 32)
              + BLOCK(16, 16, 16) + BLOCK(32, 8, 32) + BLOCK(16, 4, 48) + BLOCK(8, 4, 64) + 18 },
         /* [DDO-SDF] at an eighth of the width, in one dimension: 8 16 16 channels, 32 16 8 modes */
 #define CONV(ci, co, m) (2 * (ci) * (co) * ((m) / 2 + 1) + (ci) * (co) + (co))
 #define RES(ci, co, m) (2 * (ci) + CONV(ci, co, m) + 2 * (co) + CONV(co, co, m) \
                         + ((ci) == (co) ? 0 : (ci) * (co)) + 33 * 2 * (co))
-        { { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 8, .modes = { 32 },
+        { { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 8, .fno.modes = { 32 },
             .time = FD_TIME_FILM, .coords = FD_COORD_OPEN },
           24 + 9 * 32 + 33 * 32 + 9
           + 4 * RES(8, 8, 32) + CONV(8, 8, 16) + RES(8, 16, 16) + 3 * RES(16, 16, 16) + CONV(16, 16,
@@ -897,12 +900,12 @@ static void test_counts(void)
           + RES(24, 8, 32) + 4 * RES(16, 8, 32) },
         /* [HDM], 50 half modes */
         { { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .width = 256, .layers = 4,
-            .modes = { 50 }, .proj = 256, .time = FD_TIME_TOKEN },
+            .time = FD_TIME_TOKEN, .fno = { .modes = { 50 }, .proj = 256 } },
           512 + 2 * 257 * 256 + 257 * 256 + 257
           + 4 * (512 + 2 * 50 * 256 + 256 + 256 + 257 * 1024 + 1025 * 256 + 256) },
         /* tokens 1 + 24, queries 24 inputs; two blocks; reading and answering, 64 wide */
-        { { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 64, .layers = 2, .latent = 32,
-            .time = FD_TIME_FILM, .embed = 32 },
+        { { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 64, .layers = 2,
+            .points.latent = 32, .time = FD_TIME_FILM, .embed = 32 },
           26 * 128 + 25 * 128 + 2 * 129 * 64 + 33 * 32 + 33 * 32 + 33 * 12 * 64 + 32 * 64
           + 4 * (128 + 3 * 64 * 64 + 65 * 64 + 128 + 65 * 256 + 257 * 64) + 2 * 128 + 128 + 65 }
     };
@@ -928,66 +931,70 @@ static void test_counts(void)
           "fd_net_new: layers of a U-ViT must be odd, are: 4" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 7, .layers = 4, .grid = { 8 },
             .embed = 2 },
-          "fd_net_new: heads must divide the width, are: 4" },
+          "fd_net_new: vit.heads must divide the width, are: 4" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4 },
           "fd_net_new: grid must be a multiple of the patch, is: 0" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .patch = { -1 } },
-          "fd_net_new: patch must be 0..64, is: -1" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4,
+            .vit.patch = { -1 } },
+          "fd_net_new: vit.patch[0] must be 0..64, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .pos = 3 },
-          "fd_net_new: pos must be FD_POS_WAVES..FD_POS_NONE, is: 3" },
+            .vit.pos = 3 },
+          "fd_net_new: vit.pos must be FD_POS_WAVES..FD_POS_NONE, is: 3" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .mlp = -2 },
-          "fd_net_new: mlp must be 0..65536, is: -2" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .linear = 1 },
-          "fd_net_new: only Fourier operators are linear or residual: kind: 2" },
-        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .mod = 4 },
-          "fd_net_new: mod must be FD_MOD_NONE..FD_MOD_WEIGHTS, is: 4" },
-        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .latent = -1 },
-          "fd_net_new: latent must be 0..65536, is: -1" },
+            .vit.mlp = -2 },
+          "fd_net_new: vit.mlp must be 0..65536, is: -2" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .fno.linear = 1 },
+          "fd_net_new: FD_VIT does not use: fno.linear" },
+        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .inr.mod = 4 },
+          "fd_net_new: inr.mod must be FD_MOD_NONE..FD_MOD_WEIGHTS, is: 4" },
+        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .inr.latent = -1 },
+          "fd_net_new: inr.latent must be 0..65536, is: -1" },
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .time = FD_TIME_FILM },
           "fd_net_new: this kind of network does not take that time: 2" },
-        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .field = FD_SIREN },
-          "fd_net_new: only FNO, ViT and U-ViT have a field: kind: 4" },
+        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .field.kind = FD_SIREN },
+          "fd_net_new: FD_SIREN does not use: field.kind" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_VIT }, "fd_net_new: field must be 0, FD_SIREN or FD_GABOR, is: 2" },
+            .field.kind = FD_VIT },
+          "fd_net_new: field.kind must be 0, FD_SIREN or FD_GABOR, is: 2" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_GABOR, .field_width = -1 },
-            "fd_net_new: field_width must be 0..65536, is: -1" },
+            .field = { .kind = FD_GABOR, .width = -1 } },
+            "fd_net_new: field.width must be 0..65536, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_GABOR, .field_layers = -1 },
-            "fd_net_new: field_layers must be 0..9999, is: -1" },
+            .field = { .kind = FD_GABOR, .layers = -1 } },
+            "fd_net_new: field.layers must be 0..9999, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_GABOR, .pool = 65 }, "fd_net_new: pool must be 0..64, is: 65" },
-#define U .nd = 1, .in = 1, .out = 1, .width = 8, .modes = { 8 }
-        { { .kind = FD_UNO, U, .levels = 7 }, "fd_net_new: levels must be 0..6, is: 7" },
-        { { .kind = FD_UNO, U, .mult = { 65 } }, "fd_net_new: mult must be 0..64, is: 65" },
-        { { .kind = FD_UNO, U, .scale = { 2 } }, "fd_net_new: scale must be in 0..1" },
-        { { .kind = FD_UNO, U, .pad = { 0, -.5 } }, "fd_net_new: pad must be in 0..4" },
+            .field = { .kind = FD_GABOR, .pool = 65 } },
+            "fd_net_new: field.pool must be 0..64, is: 65" },
+#define U .nd = 1, .in = 1, .out = 1, .width = 8
+        { { .kind = FD_UNO, U, .u.levels = 7 }, "fd_net_new: u.levels must be 0..6, is: 7" },
+        { { .kind = FD_UNO, U, .u.mult = { 65 } }, "fd_net_new: u.mult[0] must be 0..64, is: 65" },
+        { { .kind = FD_UNO, U, .u.scale = { 2 } }, "fd_net_new: u.scale[0] must be in 0..1" },
+        { { .kind = FD_UNO, U, .fno.pad = { 0, -.5 } }, "fd_net_new: fno.pad[1] must be in 0..4" },
         { { .kind = FD_UNO, U, .layers = 2 }, "fd_net_new: a U-NO has 1 layer a level, not: 2" },
         { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 1,
-            .modes = { 17 } },
-          "fd_net_new: waves (modes) must be 1..16, are: 17" },
-        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 3 },
-          "fd_net_new: groups must divide the width, are: 3" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .rank = .5 },
-          "fd_net_new: only a U-NO has a rank: kind: 1" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 10 },
-            "fd_net_new: stencil must be 0..9, is: 10" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 4, .grid = { 8, 8, 8 } },
-          "fd_net_new: only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil: 4" },
-        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 1, .stencil = 3,
-            .grid = { 8, 8, 8 } },
-          "fd_net_new: only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil: 3" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 3 },
+            .points.waves = { 17 } },
+          "fd_net_new: points.waves[0] must be 0..16, is: 17" },
+        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .fno.groups = 3 },
+          "fd_net_new: fno.groups must divide the width, are: 3" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .u.rank = .5 },
+          "fd_net_new: FD_FNO_BLOCK does not use: u.rank" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 10 },
+            "fd_net_new: fno.stencil must be 0..9, is: 10" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 4, .grid = { 8, 8, 8 } },
+          "fd_net_new: fno.stencil must be odd, is: 4" },
+        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .grid = { 8, 8, 8 },
+            .fno = { .groups = 1, .stencil = 3 } },
+          "fd_net_new: FD_FNO_SEPARABLE does not use: fno.stencil" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 3 },
           "fd_net_new: a stencil needs the grid that it is made for: an axis has: 0" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 },
             "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
-        { { .kind = FD_FNO_UNET, U, .groups = 3 },
-          "fd_net_new: groups must divide the width, are: 3" },
+        { { .kind = FD_FNO_UNET, U, .fno.groups = 3 },
+          "fd_net_new: fno.groups must divide the width, are: 3" },
 #undef U
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,
-            .pos = FD_POS_NONE }, "fd_net_new: grid must be a multiple of the patch, is: 0" }
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4,
+            .field.kind = FD_GABOR, .vit.pos = FD_POS_NONE },
+          "fd_net_new: grid must be a multiple of the patch, is: 0" }
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fd_status st;
@@ -1136,9 +1143,9 @@ static void test_plain_coords(fd_arena mem)
             plain_edges = k < 24;
         const double pi = acos(-1);
         fd_arch arch = { .kind = gabor ? FD_GABOR : FD_SIREN, .nd = 2, .in = in, .out = 2,
-                         .width = 4, .layers = 2, .time = FD_TIME_CHANNEL, .mod = mod,
-                         .latent = latent, .omega = 1.7, .tscale = .9,
-                         .edges = plain_edges ? FD_EDGES_PLAIN : FD_EDGES_SPACE };
+                         .width = 4, .layers = 2, .time = FD_TIME_CHANNEL, .tscale = .9,
+                         .edges = plain_edges ? FD_EDGES_PLAIN : FD_EDGES_SPACE,
+                         .inr = { .mod = mod, .latent = latent, .omega = 1.7 } };
         enum { B = 2, P = 12 };
         fd_space s = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 },
                              S(FD_PERIODIC, k % 2 ? FD_MIXED : FD_DIRICHLET), 1);
@@ -1230,34 +1237,31 @@ static void test_blocks(fd_arena mem)
     static const struct { const char *name; int b, n[2]; fd_arch arch; } row[] = {
         { "lines of a plane, by time", 2, { 61, 59 },
           { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 5, .layers = 2,
-            .modes = { 5, 6 }, .lift = 24,
-            .proj = 22, .time = FD_TIME_FILM, .embed = 4, .coords = FD_COORD_OPEN } },
+            .time = FD_TIME_FILM, .embed = 4, .coords = FD_COORD_OPEN,
+            .fno = { .modes = { 5, 6 }, .lift = 24, .proj = 22 } } },
         { "lines of a plane", 1, { 50, 77 },
           { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 9, .layers = 2,
-            .modes = { 3, 4 },
-            .proj = 30, .time = FD_TIME_CHANNEL } },
+            .time = FD_TIME_CHANNEL, .fno = { .modes = { 3, 4 }, .proj = 30 } } },
         { "samples", 53, { 37 },
           { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 18, .layers = 2,
-            .modes = { 12 }, .lift = 20,
-            .proj = 23, .time = FD_TIME_FILM, .embed = 4 } },
+            .time = FD_TIME_FILM, .embed = 4,
+            .fno = { .modes = { 12 }, .lift = 20, .proj = 23 } } },
         { "sines, not modulated", 2, { 61, 35 },
-          { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 33, .layers = 2, .omega = 3,
+          { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 33, .layers = 2, .inr.omega = 3,
             .time = FD_TIME_CHANNEL } },
         { "sines, modulated", 2, { 1501 },
           { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-            .modes = { 4 }, .lift = -1,
-            .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 50, .field_layers = 2,
-            .omega = 3 } },
+            .time = FD_TIME_CHANNEL, .inr.omega = 3, .fno = { .modes = { 4 }, .lift = -1 },
+            .field = { .kind = FD_SIREN, .width = 50, .layers = 2 } } },
         { "sines, several fields, samples by the dozen", 21, { 143 },
-          { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 6, .width = 34, .layers = 3, .omega = 2 } },
+          { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 6, .width = 34, .layers = 3,
+            .inr.omega = 2 } },
         { "attention", 2, { 20, 21 },
-          { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3, .heads = 2,
-            .mlp = 66,
-            .grid = { 20, 21 }, .time = FD_TIME_TOKEN } },
+          { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3,
+            .grid = { 20, 21 }, .time = FD_TIME_TOKEN, .vit = { .heads = 2, .mlp = 66 } } },
         { "attention, hidden layers kept", 3, { 121 },
-          { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 68, .layers = 1, .heads = 4,
-            .mlp = 66,
-            .grid = { 121 }, .time = FD_TIME_TOKEN } },
+          { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 68, .layers = 1, .grid = { 121 },
+            .time = FD_TIME_TOKEN, .vit = { .heads = 4, .mlp = 66 } } },
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_arena a = mem;
@@ -1482,7 +1486,7 @@ static void test_positions(fd_arena mem)
         for (int n = 6; n <= 12; n += 3) {
             fd_arena a = mem;
             fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-                             .heads = 1, .patch = { 1 }, .grid = { 6 }, .pos = pos };
+                             .grid = { 6 }, .vit = { .heads = 1, .patch = { 1 }, .pos = pos } };
             fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
             fd_space s = fd_grid(&a, 1, &n, NULL, NULL, 1);
             if (!net) { OK(0, "%s", explain(a.st)); return; }
@@ -1547,7 +1551,7 @@ static fd_var *u_normed(fd_tape *t, const char *stem, fd_var *h, int low)
 {
     int n = h ? h->n[1] : 1;
     if (low < n) h = fd_regrid(t, fd_regrid(t, h, 1, NULL, &low), 1, NULL, &n);
-    return fd_groupnorm(t, h, plain_net->arch.groups, 0, u_part(t, stem, ".g"),
+    return fd_groupnorm(t, h, plain_net->arch.fno.groups, 0, u_part(t, stem, ".g"),
                         u_part(t, stem, ".b"), 1e-6);
 }
 static fd_var *u_res(fd_tape *t, int k, fd_var *h, fd_var *film, int at, int low)
@@ -1568,11 +1572,9 @@ static void test_u_composed(fd_arena mem)
         fd_arena a = mem;
         enum { N = 20, PAD = 4 };
         fd_arch arch = { .kind = unet ? FD_FNO_UNET : FD_UNO, .nd = 1, .in = 1, .out = 1,
-                         .width = 2,
-                         .layers = 1, .modes = { 8 }, .levels = 2, .mult = { 1, 2 },
-                         .pad = { .2, .2 },
-                         .scale = { 1, .5 }, .time = FD_TIME_FILM, .embed = 4, .tscale = 2,
-                         .groups = 2 };
+                         .width = 2, .layers = 1, .time = FD_TIME_FILM, .embed = 4, .tscale = 2,
+                         .fno = { .modes = { 8 }, .pad = { .2, .2 }, .groups = unet ? 2 : 0 },
+                         .u = { .levels = 2, .mult = { 1, 2 }, .scale = { 1, .5 } } };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
         if (!net) { OK(0, "%s", explain(a.st)); return; }
@@ -1655,7 +1657,7 @@ static void test_points(fd_arena mem)
     fd_arena a = mem;
     fd_arch arch = zoo[13];
     fd_net *net;
-    arch.pixels = 0;
+    arch.points.pixels = 0;
     fd_real *x = normals(&a, 1, B * 2 * P), at[P], weight[P], one[P], feat[B * P * 8];
     fd_real ask[B * 3 * 6];
     fd_real to[3] = { (fd_real).21, (fd_real).5, (fd_real).83 };
@@ -1758,7 +1760,7 @@ static void test_tucker(fd_arena a)
     fd_arch arch = zoo[16];
     fd_space s = zoo_space(&a, &zoo[16]);
     fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
-    arch.rank = 0;
+    arch.u.rank = 0;
     fd_net *whole = fd_net_new(&a, &arch, fd_seed(2));
     if (!net || !whole) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 4);
@@ -1803,9 +1805,8 @@ static void test_tucker(fd_arena a)
     fd_var *z = fd_forward(whole, &t, &s, fd_input(&t, 3, S(1, 1, 20), x), NULL);
     NEAR(y && z ? test_rel(20, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "Tucker: %s", explain(a.st));
 
-    arch = (fd_arch){ .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 16, .modes = { 16, 16 },
-                      .levels = 1,
-                      .rank = .1 };
+    arch = (fd_arch){ .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 16,
+                      .fno.modes = { 16, 16 }, .u = { .levels = 1, .rank = .1 } };
     net = fd_net_new(&a, &arch, fd_seed(2));
     if (!net) { OK(0, "%s", explain(a.st)); return; }
     plain_net = net;
@@ -1863,7 +1864,7 @@ static void test_hdm(fd_arena mem)
     NEAR(y && h ? test_rel(N, y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "by parts: %s", explain(a.st));
 
     fd_arch arch = zoo[14];
-    arch.linear = 1;
+    arch.fno.linear = 1;
     net = fd_net_new(&a, &arch, fd_seed(2));
     fd_space f = fd_grid(&a, 1, S(16), NULL, NULL, 1);
     fd_cov *law = fd_cov_white(&a, &s, 1, 3);
@@ -1889,12 +1890,12 @@ static void test_u_shapes(fd_arena mem)
         fd_arena a = mem;
         int nd = 1 + k % 2, N[2] = { 30, 34 }, coarse[2], M[2] = { 32, 45 }, fine[2] = { 64, 63 };
         fd_arch arch = { .kind = k / 2 ? FD_FNO_UNET : FD_UNO, .nd = nd, .in = 1, .out = 1,
-                         .width = 2,
-                         .layers = 1, .modes = { 8, 8 }, .linear = 1, .levels = 3 };
+                         .width = 2, .layers = 1, .u.levels = 3,
+                         .fno = { .modes = { 8, 8 }, .linear = 1 } };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, nd, N, NULL, NULL, 1), r;
         if (!net) { OK(0, "%s", explain(a.st)); return; }
-        for (int i = 0; i < nd; i++) coarse[i] = (int)(N[i] * net->arch.scale[2] + .5);
+        for (int i = 0; i < nd; i++) coarse[i] = (int)(N[i] * net->arch.u.scale[2] + .5);
         r = fd_grid(&a, nd, coarse, NULL, NULL, 1);
         for (int i = 0; i < net->parts; i++) {
             const fd_part *p = &net->part[i];
@@ -1955,7 +1956,7 @@ static void test_fields(fd_arena mem)
         fd_arena a = mem;
         enum { B = 2 };
         fd_arch arch = zoo[k];
-        arch.linear = arch.kind == FD_FNO_BLOCK;      /* no aliasing */
+        arch.fno.linear = arch.kind == FD_FNO_BLOCK;      /* no aliasing */
         int nd = arch.nd, coarse[2] = { 9, 15 }, fine[2] = { 27, 30 }, in = arch.in, out = arch.out;
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, nd, coarse, NULL, NULL, in);
@@ -1975,7 +1976,7 @@ static void test_fields(fd_arena mem)
         OK(m->nd == 2 && m->n[1] == M, "%d modulations", M);
         NEAR(test_rel(B * M, mf->x, m->x), 0, TOL(1e-12, 1e-5), "network %d: two grids", k);
         fd_var *y = fd_forward(net, &t, &s, vx, time);
-        fd_var *z = fd_inr(net, &t, &s, B, arch.pixels ? vx : NULL, time, m);
+        fd_var *z = fd_inr(net, &t, &s, B, arch.field.pixels ? vx : NULL, time, m);
         fd_var *q = fd_query(net, &t, &s, vx, time, &f);
         if (!y || !z || !q) { OK(0, "%s", explain(a.st)); return; }
         OK(!memcmp(y->x, z->x, sizeof(fd_real) * (size_t)(B * out * P)), "encode, then the field");
@@ -2006,7 +2007,7 @@ static void test_fields(fd_arena mem)
         a.st->code = 0;
         cloud.at = at;
         q = fd_query(net, &t, &s, vx, time, &cloud);
-        if (arch.pixels) {
+        if (arch.field.pixels || arch.points.pixels) {
             OK(!q
                && !strcmp(explain(a.st),
                           "fd_query: the network takes pixels where it answers: wants grids"),
@@ -2072,8 +2073,8 @@ static void test_meta(fd_arena mem)
         int steps = 1 + k % 3, mod = 1 + k % 3;
         double clip = k >= 6 ? .02 : 0;
         fd_arch arch = { .kind = k % 2 ? FD_GABOR : FD_SIREN, .nd = 1, .in = 0, .out = 1,
-                         .width = 3, .layers = 2, .time = FD_TIME_CHANNEL, .mod = mod,
-                         .latent = k == 4 ? 2 : 0, .omega = 2 };
+                         .width = 3, .layers = 2, .time = FD_TIME_CHANNEL,
+                         .inr = { .mod = mod, .latent = k == 4 ? 2 : 0, .omega = 2 } };
         fd_space s = fd_grid(&a, 1, S(6), NULL, NULL, 1);
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         if (!net) { OK(0, "%s", explain(a.st)); return; }
@@ -2142,18 +2143,17 @@ static void test_meta(fd_arena mem)
  * modulations. */
 static const fd_arch adapts[] = {
     { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2,
-      .omega = 2, .rate = .3,
-      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .inner = 2 },
+      .time = FD_TIME_CHANNEL, .inr = { .omega = 2, .rate = .3, .mod = FD_MOD_SCALE, .inner = 2 } },
     { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2,
-      .omega = 2, .rate = .2,
-      .mod = FD_MOD_WEIGHTS, .inner = 3, .rates = 1, .blind = 1 },
+      .inr = { .omega = 2, .rate = .2, .mod = FD_MOD_WEIGHTS, .inner = 3, .rates = 1,
+               .blind = 1 } },
     { .kind = FD_SIREN, .nd = 2, .in = 2, .out = 2, .grid = { 4, 3 }, .width = 4, .layers = 1,
-      .omega = 2, .rate = .3,
-      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1,
-      .inner_clip = .5 },
+      .time = FD_TIME_CHANNEL,
+      .inr = { .omega = 2, .rate = .3, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1,
+               .clip = .5 } },
     { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 4, .layers = 2,
-      .omega = 2, .rate = .3,
-      .mod = FD_MOD_SHIFT, .inner = 2, .first = 1, .blind = 1 } };
+      .inr = { .omega = 2, .rate = .3, .mod = FD_MOD_SHIFT, .inner = 2, .first = 1,
+               .blind = 1 } } };
 enum { ADAPTS = sizeof adapts / sizeof *adapts };
 
 static void test_adapting(fd_arena mem)
@@ -2168,10 +2168,10 @@ static void test_adapting(fd_arena mem)
         const fd_arch *h = &net->arch;
         ptrdiff_t size = fd_size(&s), own = net->count;
         int M = (int)fd_inr_size(net), n[3] = { 2, h->in, (int)s.points };
-        if (h->rates) own = net->part[net->parts - 1].at;
-        OK(!h->rates || net->count - own == M, "a rate for each number");
+        if (h->inr.rates) own = net->part[net->parts - 1].at;
+        OK(!h->inr.rates || net->count - own == M, "a rate for each number");
         for (ptrdiff_t i = own; i < net->count; i++)
-            OK((double)net->w[i] == (double)(fd_real)h->rate, "network %d: first rates", k);
+            OK((double)net->w[i] == (double)(fd_real)h->inr.rate, "network %d: first rates", k);
         fd_normal(fd_seed(9), own, net->w);
         for (ptrdiff_t i = 0; i < own; i++) net->w[i] *= (fd_real).5;
         for (ptrdiff_t i = own; i < net->count; i++)
@@ -2182,17 +2182,19 @@ static void test_adapting(fd_arena mem)
         fd_real *m = fd_new(&a, fd_real, 2 * M), *by = fd_raw(&a, fd_real, 2 * M);
         fd_real *u = fd_raw(&a, fd_real, 2 * size);
         if (!u) { OK(0, "%s", explain(a.st)); return; }
-        for (int i = 0; i < 2 * M; i++) by[i] = h->rates ? net->w[own + i % M] : (fd_real)h->rate;
-        for (int i = 0; i <= h->inner; i++) {
+        for (int i = 0; i < 2 * M; i++)
+            by[i] = h->inr.rates ? net->w[own + i % M] : (fd_real)h->inr.rate;
+        for (int i = 0; i <= h->inr.inner; i++) {
             fd_tape t = fd_tape_begin(&a, FD_GRAD);
             fd_var *vm = fd_param(&t, 2, S(2, M), m, NULL), *g = NULL;
-            fd_var *f = fd_inr(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time, vm);
+            fd_var *f = fd_inr(net, &t, &s, 2, h->inr.blind ? NULL : fd_input(&t, 3, n, x), time,
+                               vm);
             fd_grad(&t, fd_mse_loss(&t, &s, f, x, NULL), NULL, 1, &vm, &g);
             if (!g) { OK(0, "%s", explain(a.st)); return; }
             memcpy(u, f->x, (size_t)(2 * size) * sizeof *u);
-            for (int j = 0; j < 2 * M && i < h->inner; j++) {
+            for (int j = 0; j < 2 * M && i < h->inr.inner; j++) {
                 double d = 2 * (double)g->x[j];       /* fd_mse_loss is a mean over two functions */
-                if (h->inner_clip > 0) d = fmax(-h->inner_clip, fmin(h->inner_clip, d));
+                if (h->inr.clip > 0) d = fmax(-h->inr.clip, fmin(h->inr.clip, d));
                 m[j] = (fd_real)((double)m[j] - (double)by[j] * d);
             }
             fd_tape_end(&t);
@@ -2231,10 +2233,10 @@ static void test_adapting(fd_arena mem)
         loss_of(net, &s, FD_GRAD, x, y, a);
         memcpy(first, net->g, (size_t)net->count * sizeof *g);
         memset(net->g, 0, (size_t)net->count * sizeof *g);
-        fd_var *f = fd_inr(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time,
+        fd_var *f = fd_inr(net, &t, &s, 2, h->inr.blind ? NULL : fd_input(&t, 3, n, x), time,
                            fd_input(&t, 2, S(2, M), m));
         fd_backward(&t, fd_mse_loss(&t, &s, f, y, NULL));
-        NEAR(test_rel(h->latent ? net->part[2 * h->layers + 2].at : own, net->g, first), 0,
+        NEAR(test_rel(h->inr.latent ? net->part[2 * h->layers + 2].at : own, net->g, first), 0,
              TOL(1e-12, 1e-4), "network %d: first order", k);
         fd_tape_end(&t);
         OK(test_rel(own, first, g) > 1e-4, "network %d: which is not the exact one", k);
@@ -2250,22 +2252,20 @@ static void test_adapting(fd_arena mem)
             for (ptrdiff_t i = 0; i < 2 * size; i++)
                 diff += c[j] / (12 * hh) * (double)v[i] * (double)y[i];
         }
-        if (h->first) OK(dot == 0, "network %d: a blind field of first order does not see x", k);
+        if (h->inr.first)
+            OK(dot == 0, "network %d: a blind field of first order does not see x", k);
         else if (EPS < 1e-10) NEAR(dot, diff, 1e-8 * (1 + fabs(diff)), "network %d: vjp", k);
         OK(!a.st->code, "%s", explain(a.st));
     }
     static const struct { fd_arch a; const char *what; } bad[] = {
         { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-            .modes = { 2 },
-            .inner = 1 }, "adapt: inner" },
+            .fno.modes = { 2 }, .inr.inner = 1 }, "FD_FNO_BLOCK does not use" },
         { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 2, .width = 4, .layers = 1,
-            .mod = FD_MOD_SHIFT,
-            .inner = 1 }, "adapt: inner" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .inner = 1 },
-          "adapt: inner" },
+            .inr = { .mod = FD_MOD_SHIFT, .inner = 1 } }, "adapt: inr.inner" },
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .inr.inner = 1 },
+          "adapt: inr.inner" },
         { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-            .mod = FD_MOD_SHIFT,
-            .blind = 1 }, "blind" } };
+            .inr = { .mod = FD_MOD_SHIFT, .blind = 1 } }, "blind" } };
     for (int k = 0; k < 4; k++) {
         fd_arena a = mem;
         OK(!fd_net_new(&a, &bad[k].a, fd_seed(1)) && a.st->code == FD_EARG
@@ -2290,7 +2290,7 @@ static void test_resume(fd_arena mem)
         fd_opt *o = fd_opt_new(&a, net, &how), *opt;
         if (!o) { OK(0, "%s", explain(a.st)); return; }
         fd_real *x = normals(&a, 1, 2 * fd_size(&s)), *y = normals(&a, 2, 2 * fd_size(&s));
-        int mode = arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD;
+        int mode = arch->inr.inner && !arch->inr.first ? FD_GRAD2 : FD_GRAD;
         for (int i = 0; i < 6; i++) {
             if (i == 3) fd_net_save(a.st, path, net, o, NULL, a);
             loss_of(net, &s, mode, x, y, a);
@@ -2316,22 +2316,22 @@ static void test_overfit(fd_arena mem)
     enum { N = 12, B = 4 };
 #define BASE .nd = 1, .in = 1, .out = 1
     static const struct { fd_arch a; int steps; double lr; } row[] = {
-        { { .kind = FD_VIT, BASE, .width = 16, .layers = 2, .patch = { 2 }, .grid = { N },
-            .mlp = 32,
-            .field = FD_SIREN, .field_width = 24, .field_layers = 2, .latent = 16, .pool = 4,
-            .omega = 10 }, 120, 3e-3 },
-        { { .kind = FD_FNO_BLOCK, BASE, .width = 12, .layers = 2, .modes = { 8 }, .lift = -1,
-            .field = FD_SIREN, .field_width = 24, .field_layers = 2, .pool = 8, .omega = 10 }, 120,
+        { { .kind = FD_VIT, BASE, .width = 16, .layers = 2, .grid = { N },
+            .vit = { .patch = { 2 }, .mlp = 32 },
+            .field = { .kind = FD_SIREN, .width = 24, .layers = 2, .pool = 4 },
+            .inr = { .latent = 16, .omega = 10 } }, 120, 3e-3 },
+        { { .kind = FD_FNO_BLOCK, BASE, .width = 12, .layers = 2, .inr.omega = 10,
+            .fno = { .modes = { 8 }, .lift = -1 },
+            .field = { .kind = FD_SIREN, .width = 24, .layers = 2, .pool = 8 } }, 120,
             3e-3 },
-        { { .kind = FD_UNO, BASE, .width = 8, .modes = { 12 }, .levels = 3, .mult = { 1, 2, 2 },
+        { { .kind = FD_UNO, BASE, .width = 8, .fno.modes = { 12 }, .coords = FD_COORD_OPEN,
+            .u = { .levels = 3, .mult = { 1, 2, 2 } } }, 200, 5e-3 },
+        { { .kind = FD_FNO_UNET, BASE, .width = 8, .layers = 1, .fno.modes = { 12 }, .u.levels = 2,
             .coords = FD_COORD_OPEN }, 200, 5e-3 },
-        { { .kind = FD_FNO_UNET, BASE, .width = 8, .layers = 1, .modes = { 12 }, .levels = 2,
-            .coords = FD_COORD_OPEN }, 200, 5e-3 },
-        { { .kind = FD_POINTS, BASE, .width = 16, .layers = 1, .mlp = 32, .modes = { 4 },
-            .pixels = 1 }, 120, 5e-3 },
-        { { .kind = FD_FNO_SEPARABLE, BASE, .width = 16, .layers = 3, .modes = { 6 }, .mlp = 32,
-            .proj = 32,
-            .coords = FD_COORD_OPEN }, 120, 5e-3 }
+        { { .kind = FD_POINTS, BASE, .width = 16, .layers = 1, .vit.mlp = 32,
+            .points = { .waves = { 4 }, .pixels = 1 } }, 120, 5e-3 },
+        { { .kind = FD_FNO_SEPARABLE, BASE, .width = 16, .layers = 3, .coords = FD_COORD_OPEN,
+            .fno = { .modes = { 6 }, .mlp = 32, .proj = 32 } }, 120, 5e-3 }
     };
 #undef BASE
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
@@ -2374,7 +2374,8 @@ static void test_starved(void)
             fd_space s = zoo_space(&a, arch);
             fd_net *net = fd_net_new(&a, arch, fd_seed(6));
             fd_real *x = normals(&a, 1, 2 * fd_size(&s)), *y = normals(&a, 2, 2 * fd_size(&s));
-            double l = net && y ? loss_of(net, &s, arch->inner ? FD_GRAD2 : FD_GRAD, x, y, a) : 0;
+            int mode = arch->inr.inner ? FD_GRAD2 : FD_GRAD;
+            double l = net && y ? loss_of(net, &s, mode, x, y, a) : 0;
             if (!step) {
                 want = l;
                 step = 64 * (1 + (st.size - st.low) / 64 / 200);
@@ -2394,17 +2395,15 @@ static void test_starved(void)
  * not. */
 static void test_seams(fd_arena mem)
 {
-#define IO .nd = 2, .out = 1, .width = 8, .heads = 2
+#define IO .nd = 2, .out = 1, .width = 8
     static const fd_arch arch[] = {
-        { .kind = FD_SIREN, IO, .layers = 2, .omega = 3 }, { .kind = FD_GABOR, IO, .layers = 2,
-                                                             .omega = 3 },
-        { .kind = FD_FNO_BLOCK, IO, .in = 1, .layers = 1, .modes = { 3, 3 }, .field = FD_SIREN,
-          .field_width = 8,
-          .field_layers = 2, .omega = 3 },
-        { .kind = FD_VIT, IO, .in = 1, .layers = 1, .patch = { 2, 2 }, .grid = { 6, 6 },
-          .field = FD_GABOR,
-          .field_width = 8, .field_layers = 2, .omega = 3 },
-        { .kind = FD_POINTS, IO, .in = 1, .layers = 1, .modes = { 2, 3 } } };
+        { .kind = FD_SIREN, IO, .layers = 2, .inr.omega = 3 }, { .kind = FD_GABOR, IO, .layers = 2,
+                                                             .inr.omega = 3 },
+        { .kind = FD_FNO_BLOCK, IO, .in = 1, .layers = 1, .fno.modes = { 3, 3 }, .inr.omega = 3,
+          .field = { .kind = FD_SIREN, .width = 8, .layers = 2 } },
+        { .kind = FD_VIT, IO, .in = 1, .layers = 1, .vit.patch = { 2, 2 }, .grid = { 6, 6 },
+          .inr.omega = 3, .field = { .kind = FD_GABOR, .width = 8, .layers = 2 } },
+        { .kind = FD_POINTS, IO, .in = 1, .layers = 1, .points.waves = { 2, 3 } } };
 #undef IO
     const fd_real at[8] = { 0, (fd_real).6, 2, (fd_real).6, (fd_real).7, 0, (fd_real).7, 1 },
         one[4] = { 1, 1, 1, 1 };
@@ -2442,8 +2441,8 @@ static void test_seams(fd_arena mem)
         fd_arena a = mem;
         enum { N = 8 };
         fd_arch h = { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 1,
-                      .heads = 2, .patch = { 2, 2 },
-                      .pos = FD_POS_NONE, .edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN };
+                      .edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN,
+                      .vit = { .heads = 2, .patch = { 2, 2 }, .pos = FD_POS_NONE } };
         fd_space s = fd_grid(&a, 2, S(N, N), NULL, NULL, 1);
         fd_net *net = fd_net_new(&a, &h, fd_seed(2));
         if (!net) { OK(0, "%s", explain(a.st)); return; }
@@ -2495,49 +2494,49 @@ static void test_first_values(fd_arena mem)
      * +-sqrt(6/in)/omega; NORMAL: of deviation v. The first row whose name is in that of the part
      * counts. */
     enum { W = 4, OMEGA = 7 };
-#define IO .nd = 2, .in = 1, .out = 1, .width = W, .heads = 2
+#define IO .nd = 2, .in = 1, .out = 1, .width = W
 #define COORD { "layer0.w", WAVE0, 0 }, { "layer", WAVE, 0 }
     struct first_value { const char *name; int law; double v; };
     static const struct { fd_arch a; struct first_value law[14]; } row[] = {
-        { { .kind = FD_FNO_ORIGINAL, IO, .layers = 2, .modes = { 2, 3 }, .proj = 5 },
+        { { .kind = FD_FNO_ORIGINAL, IO, .layers = 2, .fno = { .modes = { 2, 3 }, .proj = 5 } },
           { { "spectral", UNIT, 1. / (W * W) }, { "", FAN, 0 } } },
-        { { .kind = FD_FNO_BLOCK, IO, .layers = 2, .modes = { 2, 3 }, .lift = 3, .proj = 5,
-            .time = FD_TIME_FILM,
-            .embed = 6, .mix = 3, .gates = 1 },
+        { { .kind = FD_FNO_BLOCK, IO, .layers = 2, .time = FD_TIME_FILM, .embed = 6,
+            .fno = { .modes = { 2, 3 }, .lift = 3, .proj = 5, .mix = 3, .gates = 1 } },
           { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 },
             { "film", ZERO, 0 }, { "gate", EYE, 0 },
             { "", FAN, 0 } } },
-        { { .kind = FD_FNO_BLOCK, IO, .layers = 1, .modes = { 2, 2 }, .mix = 3, .norms = 2,
-            .field = FD_SIREN,
-            .field_width = 5, .field_layers = 2, .latent = 3, .omega = OMEGA },
+        { { .kind = FD_FNO_BLOCK, IO, .layers = 1,
+            .fno = { .modes = { 2, 2 }, .mix = 3, .norms = 2 },
+            .field = { .kind = FD_SIREN, .width = 5, .layers = 2 },
+            .inr = { .latent = 3, .omega = OMEGA } },
           { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 }, { "gate", ONE, 0 },
             { "norm0.g", ONE, 0 }, { "norm1.g", ONE, 0 }, { "norm", ZERO, 0 },
             { "layer0.skip", FAN, 0 },
             { "layer0.mix", FAN, 0 }, { "latent.w", NORMAL, 1 / (1.7320508075688772 * OMEGA) },
             { "latent.b", ZERO, 0 }, { "mods", FAN, 0 }, { "lift", FAN, 0 }, COORD } },
-        { { .kind = FD_VIT, IO, .layers = 1, .patch = { 2, 3 }, .grid = { 4, 6 },
-            .time = FD_TIME_TOKEN, .embed = 4,
-            .mlp = 5, .pos = FD_POS_LEARNED, .qkv_bias = 1 },
+        { { .kind = FD_VIT, IO, .layers = 1, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 4,
+            .vit = { .patch = { 2, 3 }, .mlp = 5, .pos = FD_POS_LEARNED, .qkv_bias = 1 } },
           { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
             { "pos_embed", NORMAL, .02 },
             { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 },
             { "attn.proj.w", NORMAL, .5 },
             { ".w", GLOROT, 0 }, { "", ZERO, 0 } } },
-        { { .kind = FD_UVIT, IO, .layers = 3, .patch = { 1, 1 }, .grid = { 2, 2 }, .mlp = 5,
-            .field = FD_GABOR,
-            .field_width = 5, .field_layers = 2, .omega = OMEGA },
+        { { .kind = FD_UVIT, IO, .layers = 3, .grid = { 2, 2 }, .inr.omega = OMEGA,
+            .vit = { .patch = { 1, 1 }, .mlp = 5 },
+            .field = { .kind = FD_GABOR, .width = 5, .layers = 2 } },
           { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
             { "skip_linear.w", NORMAL, .02 },
             { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, COORD, { ".w", GLOROT, 0 },
             { "", ZERO, 0 } } },
-        { { .kind = FD_SIREN, IO, .layers = 3, .mod = FD_MOD_SHIFT, .latent = 4, .inner = 1,
-            .rates = 1, .rate = .25,
-            .omega = OMEGA }, { { "rate", EYE, .25 }, { "latent.w", NORMAL, .5 / OMEGA }, COORD,
+        { { .kind = FD_SIREN, IO, .layers = 3,
+            .inr = { .mod = FD_MOD_SHIFT, .latent = 4, .inner = 1, .rates = 1, .rate = .25,
+                     .omega = OMEGA } },
+          { { "rate", EYE, .25 }, { "latent.w", NORMAL, .5 / OMEGA }, COORD,
                                 { "", ZERO, 0 } } },
-        { { .kind = FD_GABOR, IO, .layers = 3, .time = FD_TIME_CHANNEL, .omega = OMEGA },
+        { { .kind = FD_GABOR, IO, .layers = 3, .time = FD_TIME_CHANNEL, .inr.omega = OMEGA },
           { COORD } },
-        { { .kind = FD_UNO, IO, .modes = { 3, 4 }, .levels = 2, .mult = { 1, 2 },
-            .time = FD_TIME_FILM, .embed = 4 },
+        { { .kind = FD_UNO, IO, .fno.modes = { 3, 4 }, .time = FD_TIME_FILM, .embed = 4,
+            .u = { .levels = 2, .mult = { 1, 2 } } },
           { { "film", ZERO, 0 }, { "step0.spectral", NORMAL, .35355339059327376 },
             { "step0.bias", NORMAL, .5 },
             { "step1.spectral", NORMAL, .28867513459481287 },
@@ -2547,17 +2546,16 @@ static void test_first_values(fd_arena mem)
             { "step3.spectral", NORMAL, .28867513459481287 },
             { "step3.bias", NORMAL, .40824829046386302 },
             { "", FAN, 0 } } },
-        { { .kind = FD_FNO_UNET, IO, .layers = 1, .modes = { 4, 6 }, .levels = 2, .mult = { 1, 1 },
-            .scale = { 1, 1 },
-            .time = FD_TIME_FILM, .embed = 4 },
+        { { .kind = FD_FNO_UNET, IO, .layers = 1, .fno.modes = { 4, 6 }, .time = FD_TIME_FILM,
+            .embed = 4, .u = { .levels = 2, .mult = { 1, 1 }, .scale = { 1, 1 } } },
           { { "spectral", NORMAL, .28867513459481287 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
             { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "film", ZERO, 0 }, { "", FAN, 0 } } },
         /* one mode of each axis: the variance is 4 */
-        { { .kind = FD_FNO_UNET, IO, .layers = 1, .modes = { 1, 1 }, .levels = 1 },
+        { { .kind = FD_FNO_UNET, IO, .layers = 1, .fno.modes = { 1, 1 }, .u.levels = 1 },
           { { "spectral", NORMAL, 1.4142135623730951 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
             { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "", FAN, 0 } } },
-        { { .kind = FD_POINTS, IO, .layers = 1, .modes = { 2, 1 }, .lift = 3, .mlp = 5, .latent = 3,
-            .time = FD_TIME_FILM, .embed = 4 },
+        { { .kind = FD_POINTS, IO, .layers = 1, .vit.mlp = 5, .time = FD_TIME_FILM, .embed = 4,
+            .points = { .waves = { 2, 1 }, .lift = 3, .latent = 3 } },
           { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
             { "normk.g", ONE, 0 }, { "film", ZERO, 0 },
             { "latent", NORMAL, .02 }, { "decoder_pred.w", NORMAL, .02 },
@@ -2565,9 +2563,8 @@ static void test_first_values(fd_arena mem)
             { "attn.q.w", NORMAL, .5 }, { "attn.kv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 },
             { ".w", GLOROT, 0 },
             { "", ZERO, 0 } } },
-        { { .kind = FD_FNO_SEPARABLE, IO, .layers = 2, .modes = { 2, 2 }, .groups = 2, .mlp = 5,
-            .proj = 3,
-            .time = FD_TIME_TOKEN, .embed = 4 },
+        { { .kind = FD_FNO_SEPARABLE, IO, .layers = 2, .time = FD_TIME_TOKEN, .embed = 4,
+            .fno = { .modes = { 2, 2 }, .groups = 2, .mlp = 5, .proj = 3 } },
           { { "norm.g", ONE, 0 }, { "norm.b", ZERO, 0 }, { "gate", ONE, 0 },
             { "spectral", NORMAL, 1. / (W * W) },
             { ".bias", NORMAL, 1. / (W * W) }, { "", FAN, 0 } } } };
@@ -2582,12 +2579,13 @@ static void test_first_values(fd_arena mem)
             const fd_real *w = net->w + p->at;
             ptrdiff_t n = (i + 1 < net->parts ? p[1].at : net->count) - p->at;
             fd_real *u = fd_raw(&a, fd_real, n);
-            int r = 0, field = row[k].a.field && i >= net->parts - 2 * (row[k].a.field_layers + 1)
-                                                      - (row[k].a.latent ? 2 : 0);
+            const fd_arch_field *own = &row[k].a.field;
+            int r = 0, field = own->kind && i >= net->parts - 2 * (own->layers + 1)
+                                                 - (row[k].a.inr.latent ? 2 : 0);
             const char *end = strrchr(p->name, '.');
             while (strcmp(row[k].law[r].name, "") && !(strstr(p->name, row[k].law[r].name)
                    && (row[k].law[r].law < WAVE0 || row[k].law[r].law > WAVE || field
-                       || !row[k].a.field))) r++;
+                       || !row[k].a.field.kind))) r++;
             int law = row[k].law[r].law, normal = law == NORMAL;
             double v = row[k].law[r].v, lo = 0, hi = 0, in = m->n[0],
                 fan = (double)n / p->n[p->nd - 1], worst = 0;
@@ -2616,7 +2614,7 @@ static void test_first_values(fd_arena mem)
     static const struct { fd_arch a; double eps; } eps[] = {
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .grid = { 8 } }, 1e-6 },
         { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1 }, 1e-6 },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .norms = 1 }, 1e-5 } };
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .fno.norms = 1 }, 1e-5 } };
     for (int k = 0; k < 3; k++) {
         fd_arena a = mem;
         fd_net *net = fd_net_new(&a, &eps[k].a, fd_seed(1));
@@ -2630,8 +2628,9 @@ static void test_pool(fd_arena a)
 {
     enum { N = 8, W = 4 };
     const fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = W, .layers = 1,
-                           .heads = 2, .mlp = 3, .patch = { 1 }, .grid = { N }, .pos = FD_POS_NONE,
-                           .field = FD_SIREN, .field_width = 3, .field_layers = 1, .pool = 3 };
+                           .grid = { N },
+                           .vit = { .heads = 2, .mlp = 3, .patch = { 1 }, .pos = FD_POS_NONE },
+                           .field = { .kind = FD_SIREN, .width = 3, .layers = 1, .pool = 3 } };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_space s = fd_grid(&a, 1, S(N), NULL, S(FD_NEUMANN), 1);
     if (!net) { OK(0, "%s", explain(a.st)); return; }
@@ -2655,11 +2654,11 @@ static void test_field_clock(fd_arena a)
 {
     enum { N = 8 };
     const fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-                           .heads = 2, .patch = { 2 }, .grid = { N }, .time = FD_TIME_TOKEN,
-                           .tscale = 700, .field = FD_SIREN, .field_width = 5, .field_layers = 2,
-                           .omega = 3 };
-    const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2, .omega = 3,
-                          .time = FD_TIME_CHANNEL, .tscale = .7 };
+                           .grid = { N }, .time = FD_TIME_TOKEN, .tscale = 700, .inr.omega = 3,
+                           .vit = { .heads = 2, .patch = { 2 } },
+                           .field = { .kind = FD_SIREN, .width = 5, .layers = 2 } };
+    const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2,
+                          .inr.omega = 3, .time = FD_TIME_CHANNEL, .tscale = .7 };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1)), *siren = fd_net_new(&a, &own, fd_seed(2));
     fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
     const double time = .6;
@@ -2682,8 +2681,8 @@ static void test_ranks(fd_arena mem)
     for (int k = 0; k < 200; k++) {
         fd_arena a = mem;
         const fd_arch arch = { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 3 + k % 7,
-                               .levels = 1,
-                               .modes = { 6 + k % 9 }, .rank = .1 + .004 * k };
+                               .fno.modes = { 6 + k % 9 },
+                               .u = { .levels = 1, .rank = .1 + .004 * k } };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
         if (!net) { OK(0, "%s", explain(a.st)); return; }
         plain_net = net;
@@ -2698,12 +2697,12 @@ static void test_ranks(fd_arena mem)
             squares += n[i] * n[i];
         }
         for (int i = 0; i < 50; i++)                  /* Newton; x <= 1 */
-            x -= (x * x * x * whole + x * squares - arch.rank * whole)
+            x -= (x * x * x * whole + x * squares - arch.u.rank * whole)
                  / (3 * x * x * whole + squares);
         x = fmin(x, 1);
         for (int i = 0; i < 3; i++)
             OK(core->n[i] == (int)fmax(floor(x * n[i] + .5), 1), "rank %g: %d of %g, x %g",
-               arch.rank, core->n[i], n[i], x);
+               arch.u.rank, core->n[i], n[i], x);
     }
 }
 
@@ -2714,15 +2713,14 @@ static void test_pad_axes(fd_arena mem)
 {
     fd_arena a = mem;
     fd_arch flat = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2,
-                     .modes = { 3 },
-                     .proj = 4, .pad = { .5 } }, deep = flat, first;
+                     .fno = { .modes = { 3 }, .proj = 4, .pad = { .5 } } }, deep = flat, first;
     deep.nd = 2;
-    deep.modes[0] = 1;
-    deep.modes[1] = 3;
-    deep.pad[0] = 0;
-    deep.pad[1] = .5;
+    deep.fno.modes[0] = 1;
+    deep.fno.modes[1] = 3;
+    deep.fno.pad[0] = 0;
+    deep.fno.pad[1] = .5;
     first = deep;
-    first.pad[0] = .5;
+    first.fno.pad[0] = .5;
     fd_net *p = fd_net_new(&a, &flat, fd_seed(1)), *q = fd_net_new(&a, &deep, fd_seed(2));
     fd_net *r = fd_net_new(&a, &first, fd_seed(2));
     fd_space s = fd_grid(&a, 1, S(8), NULL, NULL, 1), f = fd_grid(&a, 2, S(4, 8), NULL, NULL, 1);
@@ -2754,7 +2752,7 @@ static void test_pad_axes(fd_arena mem)
         fd_arena b = mem;
         fd_arch h = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4,
                       .layers = layers[k],
-                      .modes = { 5 }, .lift = -1, .proj = -1, .acts = acts[k] };
+                      .fno = { .modes = { 5 }, .lift = -1, .proj = -1, .acts = acts[k] } };
         fd_net *net = fd_net_new(&b, &h, fd_seed(4));
         fd_real v[4][8] = { { 0 } };
         if (!net) { OK(0, "%s", explain(b.st)); return; }

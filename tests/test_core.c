@@ -187,7 +187,7 @@ static int need_run(fd_arena a)
     fd_cov *c = fd_cov_matern(&a, &s, 1, .2, 1.5);
     fd_process p = fd_vp(c, .1, 20);
     const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 8,
-                           .layers = 2, .modes = { 8, 8 }, .time = FD_TIME_FILM };
+                           .layers = 2, .fno.modes = { 8, 8 }, .time = FD_TIME_FILM };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_opt *opt = fd_opt_new(&a, net, NULL);
     fd_real *x = fd_new(&a, fd_real, 4 * fd_size(&s));

@@ -121,7 +121,7 @@ static fd_var *fno(fd_pass *p, fd_var *x, const void *self)
 static void test_by_hand(fd_arena a)
 {
     const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = W,
-                           .layers = 2, .modes = { 5 }, .lift = -1, .proj = -1 };
+                           .layers = 2, .fno = { .modes = { 5 }, .lift = -1, .proj = -1 } };
     fd_space s = fd_grid(&a, 1, (int[]){ 12 }, NULL, NULL, 1);
     fd_net *net[2] = { fd_net_new(&a, &arch, fd_seed(1)),
                        fd_net_define(&a, fno, NULL, &s, fd_seed(2)) };
@@ -339,6 +339,31 @@ static fd_var *heads(fd_pass *p, fd_var *x, const void *self)
     return fd_channels_first(p, fd_attention_block(p, fd_channels_last(p, x), 2, 3, 4));
 }
 
+static fd_var *cross(fd_pass *p, fd_var *x, const void *self)
+{
+    fd_var *h = fd_channels_last(p, x);
+    (void)self;
+    return fd_channels_first(p, fd_cross_block(p, h, h, 2, 3, 4));
+}
+
+static fd_var *no_name(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    return fd_channels_first(p, fd_dense_layer(p, NULL, fd_channels_last(p, x), 2, 1));
+}
+
+static fd_var *no_name_mlp(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    return fd_channels_first(p, fd_mlp(p, NULL, fd_channels_last(p, x), 2, 3, 1, FD_GELU));
+}
+
+/* a weight whose law is self */
+static fd_var *lawless(fd_pass *p, fd_var *x, const void *self)
+{
+    return fd_mul(p->t, x, fd_weight(p, "scale", 1, (int[]){ 1 }, *(const fd_init *)self));
+}
+
 static void test_refused(fd_arena mem)
 {
     static const struct { fd_network *page; const char *says; } bad[] = {
@@ -346,7 +371,12 @@ static void test_refused(fd_arena mem)
         { wrong_shape, "[b][out][points]" }, { nothing, "no weights" }, { long_name, "46 letters" },
         { long_scope, "20 letters" }, { heads, "heads" }, { NULL, "a function and a space" },
         { empty, "no entries: none" }, { more, "the same weights" },
-        { fewer, "the same weights" } };
+        { fewer, "the same weights" }, { cross, "fd_cross_block: heads" },
+        { no_name, "fd_weight: a weight must have a name" }, { no_name_mlp, "fd_mlp: no such map" }
+    };
+    const fd_init law[] = { fd_init_normal(NAN), fd_init_constant(INFINITY),
+                            fd_init_uniform(-INFINITY, 1), { 4, 0, 1 }, { -1, 0, 1 },
+                            fd_init_normal(2) };
     fd_space s[2];
     for (int g = 0; g < 2; g++) s[g] = fd_grid(&mem, 1, (int[]){ 8 << g }, NULL, NULL, 2);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -355,6 +385,13 @@ static void test_refused(fd_arena mem)
         fd_net *net = fd_net_define(&a, bad[i].page, NULL, &s[0], fd_seed(1));
         OK(!net && a.st->code && strstr(explain(a.st), bad[i].says), "%s: %s", bad[i].says,
            explain(a.st));
+        a.st->code = FD_OK;
+    }
+    for (int i = 0; i < 6; i++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_define(&a, lawless, &law[i], &s[0], fd_seed(1));
+        OK(i == 5 ? net && !a.st->code : !net && a.st->code == FD_EARG
+           && strstr(explain(a.st), "fd_weight: first values"), "law %d: %s", i, explain(a.st));
         a.st->code = FD_OK;
     }
     fd_net *net = fd_net_define(&mem, gridded, NULL, &s[0], fd_seed(1));

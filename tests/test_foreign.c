@@ -12,62 +12,53 @@ static const struct row {
     fd_arch arch;                                     /* what must have been found in the file */
 } rows[] = {
     { "fno1.npz", FD_FROM_FNO, 1, { 13 }, { .act = FD_TANH, .tscale = 1e-3 },
-      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 4, .layers = 4, .modes = { 4 },
-        .proj = 6,
-        .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 4, .layers = 4,
+        .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED,
+        .fno = { .modes = { 4 }, .proj = 6 } } },
     { "fno2.safetensors", FD_FROM_FNO, 2, { 7, 6 }, { 0 },
-      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 2 },
-        .proj = 5,
-        .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 3, .layers = 3,
+        .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED,
+        .fno = { .modes = { 3, 2 }, .proj = 5 } } },
     { "fno2pad.safetensors", FD_FROM_FNO, 2, { 8, 8 },
       { .time = FD_TIME_NONE, .pad = { 0.25, 0.25 } },
-      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 3 },
-        .proj = 5,
-        .coords = FD_COORD_CLOSED } },
+      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2,
+        .coords = FD_COORD_CLOSED, .fno = { .modes = { 2, 3 }, .proj = 5 } } },
     { "fno3.safetensors", FD_FROM_FNO, 3, { 5, 4, 6 }, { 0 },
-      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 2, 1, 2 },
-        .proj = 3,
-        .coords = FD_COORD_CLOSED } },
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 2, .layers = 2,
+        .coords = FD_COORD_CLOSED, .fno = { .modes = { 2, 1, 2 }, .proj = 3 } } },
     { "operator02.safetensors", FD_FROM_NEURALOP_02, 2, { 6, 7 }, { 0 },
-      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 3, .modes = { 2, 3 },
-        .proj = 5 } },
+      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 3,
+        .fno = { .modes = { 2, 3 }, .proj = 5 } } },
     { "operator03.npz", FD_FROM_NEURALOP_03, 2, { 6, 8 },
       { .coords = FD_COORD_CLOSED, .reversed = 1, .tscale = 1e-3 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4, 4 },
-        .lift = 6, .proj = 5,
-        .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .time = FD_TIME_CHANNEL,
+        .coords = FD_COORD_CLOSED, .fno = { .modes = { 4, 4 }, .lift = 6, .proj = 5 } } },
     { "operator2.safetensors", FD_FROM_NEURALOP, 2, { 9, 7 }, { 0 },
-      { .kind = FD_FNO_BLOCK, .in = 2, .out = 2, .width = 4, .layers = 2, .modes = { 3, 4 },
-        .lift = 6, .proj = 5,
-        .coords = FD_COORD_OPEN } },
+      { .kind = FD_FNO_BLOCK, .in = 2, .out = 2, .width = 4, .layers = 2, .coords = FD_COORD_OPEN,
+        .fno = { .modes = { 3, 4 }, .lift = 6, .proj = 5 } } },
     { "operator2pad.safetensors", FD_FROM_NEURALOP, 2, { 8, 8 },
       { .act = FD_SILU, .pad = { 0.25, 0.25 } },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 },
-        .lift = 4, .proj = 4,
-        .coords = FD_COORD_OPEN } },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .coords = FD_COORD_OPEN,
+        .fno = { .modes = { 4, 4 }, .lift = 4, .proj = 4 } } },
     { "operator2plain.safetensors", FD_FROM_NEURALOP, 1, { 9 }, { 0 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4 }, .lift = 5,
-        .proj = 4,
-        .coords = FD_COORD_OPEN } },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .coords = FD_COORD_OPEN,
+        .fno = { .modes = { 4 }, .lift = 5, .proj = 4 } } },
     { "operator2norm.safetensors", FD_FROM_NEURALOP, 2, { 6, 8 }, { .norms = 2 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 4, 4 },
-        .lift = 4, .proj = 4,
-        .coords = FD_COORD_OPEN } },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 4, .layers = 2, .coords = FD_COORD_OPEN,
+        .fno = { .modes = { 4, 4 }, .lift = 4, .proj = 4 } } },
     { "operator03mlp.safetensors", FD_FROM_NEURALOP_03, 1, { 10 },
       { .norms = -1, .skip = 1, .mix_skip = 1 },
-      { .kind = FD_FNO_BLOCK, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 6 }, .lift = 4,
-        .proj = 4 } },
+      { .kind = FD_FNO_BLOCK, .in = 2, .out = 1, .width = 3, .layers = 2,
+        .fno = { .modes = { 6 }, .lift = 4, .proj = 4 } } },
     { "operator2tucker.safetensors", FD_FROM_NEURALOP, 2, { 8, 6 }, { 0 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 },
-        .lift = 4, .proj = 4,
-        .coords = FD_COORD_OPEN } },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .coords = FD_COORD_OPEN,
+        .fno = { .modes = { 4, 4 }, .lift = 4, .proj = 4 } } },
     { "operator02cp.safetensors", FD_FROM_NEURALOP_02, 2, { 8, 6 }, { 0 },
-      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 2 },
-        .proj = 4 } },
+      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2,
+        .fno = { .modes = { 2, 2 }, .proj = 4 } } },
     { "operator1.safetensors", FD_FROM_NEURALOP, 3, { 6, 4, 6 }, { .version = 1 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 2, 4 },
-        .lift = 4, .proj = 4,
-        .coords = FD_COORD_OPEN } },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .coords = FD_COORD_OPEN,
+        .fno = { .modes = { 4, 2, 4 }, .lift = 4, .proj = 4 } } },
     { "uvit.safetensors", FD_FROM_UVIT, 2, { 6, 6 }, { .heads = 2 },
       { .kind = FD_UVIT, .in = 2, .out = 2, .width = 8, .layers = 3, .time = FD_TIME_TOKEN } },
     { "uvit_bare.safetensors", FD_FROM_UVIT, 2, { 4, 4 }, { .heads = 4, .grid = { 4, 4 } },
@@ -131,11 +122,11 @@ static void outputs(void)
            && A->time == (B->time ? B->time : FD_TIME_NONE)
            && A->coords == (B->coords ? B->coords : FD_COORD_NONE),
            "%s: network", r->file);
-        OK(!B->proj
-           || (A->proj == B->proj && (!B->lift || A->lift == B->lift)
-               && !memcmp(A->modes, B->modes, sizeof A->modes)),
+        OK(!B->fno.proj
+           || (A->fno.proj == B->fno.proj && (!B->fno.lift || A->fno.lift == B->fno.lift)
+               && !memcmp(A->fno.modes, B->fno.modes, sizeof A->fno.modes)),
            "%s: widths, modes", r->file);
-        OK(r->how.norms < 1 || A->norms == r->how.norms, "%s: norms", r->file);
+        OK(r->how.norms < 1 || A->fno.norms == r->how.norms, "%s: norms", r->file);
         for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++)
             NEAR(error_of(a, net, r, &io, mode), 0, TOL(1e-12, 1e-5), "%s: output, tape %d",
                  r->file, mode);
@@ -307,8 +298,8 @@ static void wrong(void)
         { { .time = FD_TIME_FILM }, "time is a channel or none" },
         { { .act = 99 }, "act must be 0..FD_IDENTITY, is: 99" },
         { { .coords = 9 }, "coords must be 0..FD_COORD_NONE, is: 9" },
-        { { .norms = 3 }, "norms must divide the width" },
-        { { .pad = { 5, 5 } }, "pad must be in 0..4" },
+        { { .norms = 3 }, "fno.norms must divide the width" },
+        { { .pad = { 5, 5 } }, "fno.pad[0] must be in 0..4" },
         { { .modes = { 4 } }, "axis, modes, those there: 0, 4, 3" },
         { { .modes = { 0, -2 } }, "axis, modes, those there: 1, -2, 3" } };
     for (size_t i = 0; i < sizeof hows / sizeof hows[0]; i++) {
@@ -429,8 +420,8 @@ static void told(void)
         fd_normal(fd_seed(3), n[1] * n[2], x);
         /* between lifting and projection it is linear: act is elsewhere */
         if (k == 7) {
-            OK(p->arch.layers == 1 && p->arch.acts == -1 && p->arch.mix_acts == -1,
-               "one layer: acts %d", p->arch.acts);
+            OK(p->arch.layers == 1 && p->arch.fno.acts == -1 && p->arch.fno.mix_acts == -1,
+               "one layer: acts %d", p->arch.fno.acts);
             continue;
         }
         fd_tape tape = fd_tape_begin(&a, FD_EVAL);
@@ -501,7 +492,8 @@ static void fuzz(void)
     fd_real x[15] = { 0 };
     fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
                                              .width = 2, .layers = 1,
-                                             .modes = { 2 }, .lift = 2, .proj = 2 }, fd_seed(1));
+                                             .fno = { .modes = { 2 }, .lift = 2, .proj = 2 } },
+                             fd_seed(1));
     fd_tensor t = { "x", 2, { 3, 5 }, x, NULL };
     fd_tensors f = { 1, 0, &t, NULL, 0, NULL };
     for (; seeds < ROWS; seeds++) {

@@ -2063,7 +2063,7 @@ static void one_pass(void)
     fd_cov *c = fd_cov_matern(&a, &s, 1, .2, 1.5), *c0 = fd_cov_matern(&a, &s, 1, .3, 2.5);
     fd_process p = fd_vp(c, .1, 20);
     fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 1,
-                     .modes = { 4, 4 }, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+                     .fno.modes = { 4, 4 }, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_obs o = fd_obs_points(&a, &s, M, (double[]){ .1, .2, .5, .5, .9, .3 }, NULL);
     fd_obs_noise(&a, &o, .1);

@@ -702,7 +702,7 @@ static fd_net *reversal(fd_arena *a, int steps)
     static double x[PAIRS], y[PAIRS], time[PAIRS];
     static fd_real in[PAIRS], want[PAIRS];
     fd_arch arch = { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 24, .layers = 3,
-                     .time = FD_TIME_CHANNEL, .tscale = 1 / horizon, .omega = 4 };
+                     .time = FD_TIME_CHANNEL, .tscale = 1 / horizon, .inr.omega = 4 };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 5e-3, adam.warmup = 10, adam.steps = steps, adam.clip = 1, adam.ema = .98;
     fd_net *net = fd_net_new(a, &arch, fd_seed(41));

@@ -69,7 +69,7 @@ static void learned_control(void)
         o.transpose(o.self, &q.s, 1, NULL, unit + i * M, q.rows + i * N, a);
     }
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 2, .out = 1, .width = 8, .layers = 2,
-                     .modes = { 6 }, .time = FD_TIME_FILM, .coords = FD_COORD_CLOSED };
+                     .fno.modes = { 6 }, .time = FD_TIME_FILM, .coords = FD_COORD_CLOSED };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 1e-2, adam.warmup = 10, adam.steps = STEPS, adam.clip = 10, adam.ema = .95;
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
@@ -186,7 +186,7 @@ static void matching(void)
     fd_real *x = fd_raw(&a, fd_real, COUNT * P), *y = fd_raw(&a, fd_real, COUNT * P);
     /* a network: near the floor, and not below it */
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 16, .layers = 1,
-                     .modes = { P / 2 }, .time = FD_TIME_NONE, .coords = FD_COORD_CLOSED };
+                     .fno.modes = { P / 2 }, .time = FD_TIME_NONE, .coords = FD_COORD_CLOSED };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 1e-2, adam.warmup = 10, adam.steps = STEPS, adam.ema = .98;
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));

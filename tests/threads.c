@@ -140,7 +140,7 @@ static int begin(fd_arena *a)
     all.p = fd_vp(all.noise, .1, 20);
     all.gauss = fd_oracle_gauss(a, &all.p, NULL, all.data);
     all.net = fd_net_new(a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
-                                        .width = 6, .layers = 2, .modes = { 6 },
+                                        .width = 6, .layers = 2, .fno.modes = { 6 },
                                         .time = FD_TIME_FILM }, fd_seed(1));
     all.net_model = fd_net_model(a, all.net, FD_V);
     all.o = fd_obs_points(a, &all.s, 4, places, NULL);

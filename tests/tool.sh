@@ -968,7 +968,7 @@ bad 2 '--grid: fd_patches: patch does not divide' sample --model p.safetensors -
 bad 2 '--net: .* adapt' train --data fields:n=32 --grid 16x16 --net siren:mod=none
 bad 2 '--net: .* groups must divide' train --data fields:n=32 --grid 16x16 \
     --net fno-separable:groups=5
-bad 2 '--net: .* a stencil, of 3, 5, 7 or 9 points: stencil: 4' train --data fields:n=32 \
+bad 2 '--net: .* stencil must be odd, is: 4' train --data fields:n=32 \
     --grid 16x16 --net fno:stencil=4
 bad 2 '--net: .* heads must divide' train --data fields:n=32 --grid 16x16 --net points:heads=5
 bad 2 "waves: '2.5': expected a whole number" train --data fields:n=32 --grid 16x16 \

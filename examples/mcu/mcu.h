@@ -4,4 +4,4 @@ enum { MCU_N = 32, MCU_STEPS = 20 };
 extern const double mcu_noise[MCU_N], mcu_data[MCU_N], mcu_times[MCU_STEPS + 1];
 extern const fd_real mcu_weights[];
 static const fd_arch mcu_arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 6,
-    .layers = 2, .modes = { 12 }, .lift = -1, .proj = 12, .time = FD_TIME_CHANNEL };
+    .layers = 2, .time = FD_TIME_CHANNEL, .fno = { .modes = { 12 }, .lift = -1, .proj = 12 } };

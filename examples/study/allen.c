@@ -73,8 +73,9 @@ static void stationary(const equation *e, fd_real *x, fd_arena a)
 static fd_net *learn(fd_arena *a, const equation *e, int steps)
 {
     const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 16,
-                           .layers = 2, .modes = { 8 }, .lift = -1, .proj = 32, .embed = 32,
-                           .time = FD_TIME_FILM, .coords = FD_COORD_CLOSED };
+                           .layers = 2, .embed = 32, .time = FD_TIME_FILM,
+                           .coords = FD_COORD_CLOSED,
+                           .fno = { .modes = { 8 }, .lift = -1, .proj = 32 } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 3e-3, adam.warmup = 20, adam.steps = steps, adam.clip = 1, adam.ema = 0.995;
     fd_net *net = fd_net_new(a, &arch, fd_seed(1));

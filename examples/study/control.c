@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     double value = fd_control_value(&l, 0, &o, y, zeros, a);
 
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 2, .out = 1, .width = 16, .layers = 2,
-                     .modes = { 12 }, .time = FD_TIME_FILM, .coords = FD_COORD_CLOSED };
+                     .fno.modes = { 12 }, .time = FD_TIME_FILM, .coords = FD_COORD_CLOSED };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 5e-3, adam.warmup = 20, adam.steps = steps, adam.clip = 10, adam.ema = .98;
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));

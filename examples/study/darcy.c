@@ -482,11 +482,10 @@ static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double
         if (!a->st->code && (!opt || opt->how.steps != steps))
             fd_fail_name(a->st, FD_EDATA, "darcy", "a network of other trainings: remove it", file);
     } else {
-        const fd_arch arch = {
-            .kind = FD_FNO_BLOCK, .nd = 2, .in = fd_amortised_inputs(&v->how), .out = 1,
-            .width = 20, .layers = 4, .modes = { 14, 14 }, .lift = -1, .proj = 64,
-            .coords = FD_COORD_OPEN, .time = kind == GANO ? FD_TIME_NONE : FD_TIME_FILM,
-            .pad = { .125, .125 } };
+        const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = fd_amortised_inputs(&v->how),
+            .out = 1, .width = 20, .layers = 4, .coords = FD_COORD_OPEN,
+            .time = kind == GANO ? FD_TIME_NONE : FD_TIME_FILM,
+            .fno = { .modes = { 14, 14 }, .lift = -1, .proj = 64, .pad = { .125, .125 } } };
         fd_adam how = fd_adam_default(FD_ADAMW);
         how.lr = 2e-3, how.steps = steps, how.warmup = 100, how.clip = 1, how.ema = .998;
         net = fd_net_new(a, &arch, fd_seed(30)), opt = fd_opt_new(a, net, &how);

@@ -117,9 +117,10 @@ static void make(const trial *q, fd_arena a)
     const setting *w = &set[q->kind];
     const fd_space *s = &q->s[0];
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = s->nd, .in = 1, .out = 1, .width = w->width,
-                     .layers = 3, .modes = { w->modes, w->modes }, .lift = -1, .proj = 64,
-                     .time = FD_TIME_NONE, .coords = FD_COORD_OPEN, .residual = 1,
-                     .stencil = w->stencil, .grid = { s->n[0], s->n[1] } };
+                     .layers = 3, .time = FD_TIME_NONE, .coords = FD_COORD_OPEN,
+                     .grid = { s->n[0], s->n[1] },
+                     .fno = { .modes = { w->modes, w->modes }, .lift = -1, .proj = 64,
+                              .residual = 1, .stencil = w->stencil } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = w->lr, adam.warmup = 20, adam.beta1 = 0, adam.beta2 = .9, adam.ema = .99;
     adam.steps = w->steps;

@@ -35,7 +35,7 @@ static const struct { const char *name, *flags[TRIALS]; } made[] = {
 /* last_state -- n functions of the first grid just before the last evaluation; its time. */
 static double last_state(const kit *k, int n, fd_real *x, fd_arena a)
 {
-    const char *steps = k->net->arch.inner ? "--steps 15" : "--steps 50";    /* it is slow */
+    const char *steps = k->net->arch.inr.inner ? "--steps 15" : "--steps 50";    /* it is slow */
     args f = flags_read(&a, SAMPLE, "--batch 32 --denoise 0", steps), o = settle(&f, k);
     double *t = fd_raw(&a, double, o.steps + 1);
     need(a.st);
@@ -58,11 +58,11 @@ static void ask(const kit *k, const fd_space *to, double time, int n, const fd_r
         fd_arena own = a;
         fd_tape tape = fd_tape_begin(&own, FD_EVAL);
         fd_var *u = fd_input(&tape, 3, (int[]){ b, 1, (int)size }, x + i * size);
-        if (net && net->arch.inner) {
-            fd_real *z = fd_raw(&own, fd_real, b * net->arch.latent);
+        if (net && net->arch.inr.inner) {
+            fd_real *z = fd_raw(&own, fd_real, b * net->arch.inr.latent);
             need(a.st);
             adapt(net, &k->s, t, b, x + i * size, z, own);
-            u = fd_input(&tape, 2, (int[]){ b, net->arch.latent }, z);
+            u = fd_input(&tape, 2, (int[]){ b, net->arch.inr.latent }, z);
             u = fd_inr(net, &tape, to, b, NULL, t, u);
         }
         else u = fd_query(net, &tape, &k->s, u, t, to);
@@ -134,7 +134,7 @@ static void make(const trial *q, fd_arena a)
     for (int i = 0; i < COUNT(made); i++) {
         if (!made[i].flags[q->kind]) continue;
         k[i] = rival_trained(&a, q, made[i].name, made[i].flags[q->kind], &q->d);
-        rival_draw(q, made[i].name, k[i]->net->arch.inner ? late_draw : kit_draw, k[i], a);
+        rival_draw(q, made[i].name, k[i]->net->arch.inr.inner ? late_draw : kit_draw, k[i], a);
         if (!strcmp(made[i].name, "hybrid")) rival_draw(q, "hybrid-late", late_draw, k[i], a);
     }
     if (q->kind == KINDS) scattered(q, k, a);

@@ -150,8 +150,9 @@ static void make(const trial *q, fd_arena a)
     const fd_space *s = &q->s[0];
     rival_draw(q, "operator", kit_draw, rival_trained(&a, q, "operator", w->operator, &q->d), a);
     fd_arch arch = { .kind = FD_SIREN, .nd = s->nd, .in = 1, .out = 1, .width = w->width,
-                     .layers = w->layers, .omega = w->omega, .time = FD_TIME_NONE,
-                     .mod = FD_MOD_SHIFT, .latent = w->code, .inner = 3, .rates = 1, .blind = 1 };
+                     .layers = w->layers, .time = FD_TIME_NONE,
+                     .inr = { .omega = w->omega, .mod = FD_MOD_SHIFT, .latent = w->code, .inner = 3,
+                              .rates = 1, .blind = 1 } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 2e-3, adam.warmup = 50, adam.steps = w->steps, adam.clip = 1, adam.ema = .99;
     fitting f = { q, w, learner_new(&a, q, "latent", "-field", &arch, &adam),

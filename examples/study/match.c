@@ -179,8 +179,8 @@ int main(int argc, char **argv)
     }
     stage g = stage_on(&a, SIDE);
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4,
-                     .modes = { 12, 12 }, .stencil = 3, .grid = { SIDE, SIDE },
-                     .time = FD_TIME_FILM };
+                     .grid = { SIDE, SIDE }, .time = FD_TIME_FILM,
+                     .fno = { .modes = { 12, 12 }, .stencil = 3 } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 3e-3, adam.warmup = 50, adam.steps = ROUNDS * steps, adam.clip = 1, adam.ema = .99;
     fd_net *net[2], *avg[2];

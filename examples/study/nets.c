@@ -23,30 +23,30 @@ enum { N = 64, B = 64, STEPS = 30 };
 
 #define IO .nd = 1, .in = 1, .out = 1
 #define FOURIER IO, .width = 32, .layers = 4, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN
-#define TRANSFORMER IO, .width = 64, .patch = { 4 }, .grid = { N }, .time = FD_TIME_TOKEN
-#define FIELD .field = FD_SIREN, .field_width = 32, .field_layers = 2, .latent = 32, .omega = 10, \
-    .pixels = 1
-#define ADAPTS IO, .width = 32, .layers = 2, .time = FD_TIME_CHANNEL, .inner = 3, .rates = 1, \
-    .omega = 10
+#define TRANSFORMER IO, .width = 64, .vit.patch = { 4 }, .grid = { N }, .time = FD_TIME_TOKEN
+#define FIELD .field = { .kind = FD_SIREN, .width = 32, .layers = 2, .pixels = 1 }, \
+    .inr = { .latent = 32, .omega = 10 }
+#define ADAPTS IO, .width = 32, .layers = 2, .time = FD_TIME_CHANNEL, .inr.inner = 3, \
+    .inr.rates = 1, .inr.omega = 10
 static const struct { const char *name; int steps, samples; fd_arch arch; } nets[] = {
-    { "fno", 1500, 512, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 } } },
-    { "fno-original", 1500, 512, { .kind = FD_FNO_ORIGINAL, FOURIER, .modes = { 12 } } },
-    { "uno", 1500, 512, { .kind = FD_UNO, IO, .width = 16, .levels = 3, .modes = { 24 },
+    { "fno", 1500, 512, { .kind = FD_FNO_BLOCK, FOURIER, .fno.modes = { 24 } } },
+    { "fno-original", 1500, 512, { .kind = FD_FNO_ORIGINAL, FOURIER, .fno.modes = { 12 } } },
+    { "uno", 1500, 512, { .kind = FD_UNO, IO, .width = 16, .u.levels = 3, .fno.modes = { 24 },
                           .time = FD_TIME_FILM, .coords = FD_COORD_OPEN } },
-    { "unet", 1500, 512, { .kind = FD_FNO_UNET, IO, .width = 16, .layers = 1, .levels = 3,
-                           .modes = { 24 }, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN } },
+    { "unet", 1500, 512, { .kind = FD_FNO_UNET, IO, .width = 16, .layers = 1, .u.levels = 3,
+                           .fno.modes = { 24 }, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN } },
     { "fno-separable", 1500, 512, { .kind = FD_FNO_SEPARABLE, IO, .width = 32, .layers = 4,
-                                    .modes = { 12 }, .time = FD_TIME_TOKEN,
+                                    .fno.modes = { 12 }, .time = FD_TIME_TOKEN,
                                     .coords = FD_COORD_OPEN } },
-    { "points", 1500, 512, { .kind = FD_POINTS, IO, .width = 48, .layers = 2, .latent = 16,
-                             .pixels = 1, .time = FD_TIME_FILM } },
+    { "points", 1500, 512, { .kind = FD_POINTS, IO, .width = 48, .layers = 2, .time = FD_TIME_FILM,
+                             .points = { .latent = 16, .pixels = 1 } } },
     { "vit", 1500, 512, { .kind = FD_VIT, TRANSFORMER, .layers = 4 } },
     { "uvit", 1500, 512, { .kind = FD_UVIT, TRANSFORMER, .layers = 5 } },
     { "vit-field", 1500, 512, { .kind = FD_VIT, TRANSFORMER, .layers = 3, FIELD } },
     { "uvit-field", 1500, 512, { .kind = FD_UVIT, TRANSFORMER, .layers = 3, FIELD } },
-    { "fno-field", 1500, 512, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 }, FIELD } },
-    { "siren", 2000, 256, { .kind = FD_SIREN, ADAPTS, .mod = FD_MOD_SCALE } },
-    { "gabor", 1500, 256, { .kind = FD_GABOR, ADAPTS, .mod = FD_MOD_WEIGHTS } },
+    { "fno-field", 1500, 512, { .kind = FD_FNO_BLOCK, FOURIER, .fno.modes = { 24 }, FIELD } },
+    { "siren", 2000, 256, { .kind = FD_SIREN, ADAPTS, .inr.mod = FD_MOD_SCALE } },
+    { "gabor", 1500, 256, { .kind = FD_GABOR, ADAPTS, .inr.mod = FD_MOD_WEIGHTS } },
 };
 enum { NETS = sizeof nets / sizeof *nets };
 
@@ -101,7 +101,7 @@ static void train(fd_net *net, fd_opt *opt, const law *d, int steps, fd_arena a)
         fd_draw_times(&d->p, FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t, a.st);
         fd_perturb(&d->p, fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);     /* X_t | X_0 */
         fd_target(&d->p, FD_V, B, x0, eps, t, v, a);
-        fd_tape tape = fd_tape_begin(&a, net->arch.inner ? FD_GRAD2 : FD_GRAD);
+        fd_tape tape = fd_tape_begin(&a, net->arch.inr.inner ? FD_GRAD2 : FD_GRAD);
         fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
         fd_var *fit = fd_mse_loss(&tape, &d->s, fd_forward(net, &tape, &d->s, in, t), v, NULL);
         fd_backward(&tape, fit);

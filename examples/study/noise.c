@@ -73,8 +73,9 @@ static answer trained(const fd_cov *c, const fd_cov *C, int by, int steps, fd_ar
     const fd_space *s = &C->s;
     const int n = (int)s->points;
     const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 1,
-                           .layers = 1, .modes = { 2 * FREE + 1 }, .lift = -1, .proj = -1,
-                           .linear = 1 };
+                           .layers = 1,
+                           .fno = { .modes = { 2 * FREE + 1 }, .lift = -1, .proj = -1,
+                                    .linear = 1 } };
     fd_process p = fd_driftless(C, 1);
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_adam how = fd_adam_default(FD_ADAMW);

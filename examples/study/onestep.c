@@ -89,7 +89,7 @@ static void follow(const fd_net *net, int mean, int k, fd_real *x, fd_arena a)
 static fd_net *train(fd_arena *a, int mean, int steps)
 {
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1 + mean, .out = 1, .width = 32,
-                     .layers = 4, .modes = { 16 }, .time = FD_TIME_FILM,
+                     .layers = 4, .fno.modes = { 16 }, .time = FD_TIME_FILM,
                      .coords = FD_COORD_CLOSED };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .998;

@@ -102,7 +102,7 @@ static void train(double how_fast, int seed, const int at[LOOKS], const fd_real 
                   const fd_real *g, fd_real *v, double err[LOOKS], fd_arena a)
 {
     const fd_arch arch = { .kind = FD_SIREN, .nd = 1, .in = 2, .out = 1, .edges = FD_EDGES_PLAIN,
-                           .width = 64, .layers = 3, .omega = how_fast };
+                           .width = 64, .layers = 3, .inr.omega = how_fast };
     fd_space one = fd_grid(&a, 1, (int[]){ 1 }, NULL, NULL, 1), two = one;
     fd_net *net = fd_net_new(&a, &arch, fd_seed((uint64_t)seed));
     fd_adam how = fd_adam_default(FD_ADAMW);

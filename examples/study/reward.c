@@ -52,8 +52,8 @@ static fd_row step_of(const task *q, int k, fd_status *st)
 static void network(task *q, int steps, double lr, fd_arena *a)
 {
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 16, .layers = 2,
-                     .modes = { 16 }, .lift = 32, .proj = 32, .time = FD_TIME_FILM,
-                     .coords = FD_COORD_OPEN };
+                     .time = FD_TIME_FILM, .coords = FD_COORD_OPEN,
+                     .fno = { .modes = { 16 }, .lift = 32, .proj = 32 } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = lr; adam.warmup = 5; adam.steps = steps; adam.clip = 1; adam.ema = .95;
     q->net = fd_net_new(a, &arch, fd_seed(2));

@@ -278,7 +278,7 @@ static inline void adapt(const fd_net *net, const fd_space *s, const double *tim
                          const fd_real *x, fd_real *z, fd_arena a)
 {
     enum { AT_ONCE = 32 };
-    const int code = net->arch.latent;
+    const int code = net->arch.inr.latent;
     for (int i = 0; i < n; i += AT_ONCE) {
         const int b = n - i < AT_ONCE ? n - i : AT_ONCE;
         wanted w = { net, s, time ? time + i : NULL, b, x + i * s->points };
@@ -286,7 +286,7 @@ static inline void adapt(const fd_net *net, const fd_space *s, const double *tim
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
         fd_var *m = fd_input(&t, 2, (int[]){ w.b, code }, z + i * code);
         fd_var *rate = fd_input(&t, 1, &code, net->w + net->part[net->parts - 1].at);
-        m = fd_adapt(&t, net->arch.inner, 0, m, rate, misfit, &w);
+        m = fd_adapt(&t, net->arch.inr.inner, 0, m, rate, misfit, &w);
         need(a.st);
         memcpy(z + i * code, m->x, (size_t)(w.b * code) * sizeof *z);
         fd_tape_end(&t);

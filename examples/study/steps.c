@@ -87,7 +87,7 @@ static double floor_at(const truth *d, double t)
 static fd_model trained(fd_arena *a, const truth *d, int K, int steps, uint64_t seed)
 {
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
-                     .modes = { 24 }, .time = FD_TIME_FILM };
+                     .fno.modes = { 24 }, .time = FD_TIME_FILM };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .995;
     fd_net *net = fd_net_new(a, &arch, fd_seed(seed));

@@ -176,7 +176,7 @@ static fd_var *bound(fd_tape *t, const fd_net *enc, const fd_net *dec, const fd_
                      fd_var *x, const fd_real *xi)
 {
     const fd_space *s = &inverse->s;
-    const int d = dec->arch.latent;
+    const int d = dec->arch.inr.latent;
     fd_var *y = domain_mean(t, fd_forward(enc, t, s, x, NULL));
     fd_var *mu = fd_slice(t, y, 1, 0, d), *logs = fd_slice(t, y, 1, d, d);
     fd_var *z = fd_mul(t, fd_map(t, logs, FD_EXP), fd_input(t, 2, (int[]){ b, d }, xi));
@@ -298,12 +298,13 @@ static void make(const trial *q, fd_arena a)
         const char *name = matern ? "vae-matern" : "vae";
         vae m = { .q = q, .w = w, .matern = matern, .residual = 1 };
         fd_arch enc = { .kind = FD_FNO_BLOCK, .nd = s->nd, .in = 1, .out = 2 * w->code, .width = 16,
-                        .layers = 3, .modes = { w->modes, w->modes }, .lift = -1, .proj = 64,
-                        .time = FD_TIME_NONE, .coords = FD_COORD_OPEN, .residual = 1,
-                        .stencil = w->stencil, .grid = { s->n[0], s->n[1] } };
+                        .layers = 3, .time = FD_TIME_NONE, .coords = FD_COORD_OPEN,
+                        .grid = { s->n[0], s->n[1] },
+                        .fno = { .modes = { w->modes, w->modes }, .lift = -1, .proj = 64,
+                                 .residual = 1, .stencil = w->stencil } };
         fd_arch dec = { .kind = FD_SIREN, .nd = s->nd, .in = 0, .out = 1, .width = w->width,
-                        .layers = w->layers, .omega = w->omega, .time = FD_TIME_NONE,
-                        .mod = FD_MOD_SHIFT, .latent = w->code };
+                        .layers = w->layers, .time = FD_TIME_NONE,
+                        .inr = { .omega = w->omega, .mod = FD_MOD_SHIFT, .latent = w->code } };
         fd_adam adam = fd_adam_default(FD_ADAMW);
         adam.lr = 2e-3, adam.warmup = 50, adam.steps = w->steps, adam.clip = 100, adam.ema = .99;
         m.enc = learner_new(&a, q, name, "-encoder", &enc, &adam);

@@ -201,7 +201,7 @@ static void proposals(double *x, double truth, fd_arena a)
 static fd_opt *trainer(fd_arena *a, fd_net **net, int in, int steps)
 {
     fd_arch arch = { .kind = FD_SIREN, .nd = 1, .in = in, .out = 1, .width = 32, .layers = 3,
-                     .time = FD_TIME_CHANNEL, .tscale = 1 / T, .omega = 4 };
+                     .time = FD_TIME_CHANNEL, .tscale = 1 / T, .inr.omega = 4 };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 5e-3, adam.warmup = 20, adam.steps = steps, adam.clip = 1, adam.ema = .99;
     *net = fd_net_new(a, &arch, fd_seed(6));
@@ -353,7 +353,7 @@ static fd_net *learned(fd_arena *a, const fd_process *p, int steps)
 {
     const fd_space *s = &p->noise->s;
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 24, .layers = 4,
-                     .modes = { 48 }, .lift = -1, .proj = 48, .time = FD_TIME_FILM };
+                     .time = FD_TIME_FILM, .fno = { .modes = { 48 }, .lift = -1, .proj = 48 } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .99;
     fd_net *net = fd_net_new(a, &arch, fd_seed(11));

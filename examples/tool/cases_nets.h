@@ -83,8 +83,8 @@ static inline int net_other(const fd_arch *a, const char *id, fd_arch *b)
     else if (!strcmp(id, "ends-included")) b->coords = FD_COORD_CLOSED;
     else if (!strcmp(id, "ends-open")) b->coords = FD_COORD_OPEN;
     else if (!strcmp(id, "time-small")) b->tscale = a->tscale / 1000;
-    else if (!strcmp(id, "act-last")) b->acts = a->layers;
-    else if (!strcmp(id, "act-half")) b->acts = a->layers / 2;
+    else if (!strcmp(id, "act-last")) b->fno.acts = a->layers;
+    else if (!strcmp(id, "act-half")) b->fno.acts = a->layers / 2;
     else return 0;
     return fno || !strcmp(id, "gelu-tanh") || !strcmp(id, "time-small");
 }
@@ -97,12 +97,12 @@ static inline void net_params(casebook *q, const fd_arch *a, const char *kind)
     param(q, "in", a->in), param(q, "out", a->out), param(q, "width", a->width), param(q, "layers",
         a->layers);
     if (a->kind == FD_UVIT) {
-        param_list(q, "patch", a->nd, a->patch);
-        param(q, "heads", a->heads), param(q, "mlp", a->mlp), param(q, "eps", a->eps);
+        param_list(q, "patch", a->nd, a->vit.patch);
+        param(q, "heads", a->vit.heads), param(q, "mlp", a->vit.mlp), param(q, "eps", a->eps);
     } else {
-        param_list(q, "modes", a->nd, a->modes);
+        param_list(q, "modes", a->nd, a->fno.modes);
         param_text(q, "coords", coords[a->coords]);
-        param(q, "acts", a->acts);
+        param(q, "acts", a->fno.acts);
     }
     param_text(q, "time", time[a->time]);
     param(q, "tscale", a->tscale);
@@ -151,18 +151,19 @@ static inline void net_case(casebook *q, const fd_arch *arch, const int n[], con
 static inline void group_networks(casebook *q)
 {
     const fd_arch line = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 6,
-                           .layers = 4, .modes = { 3 }, .proj = 8, .time = FD_TIME_CHANNEL,
-                           .coords = FD_COORD_CLOSED };
+                           .layers = 4, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED,
+                           .fno = { .modes = { 3 }, .proj = 8 } };
     const fd_arch plane = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 2, .out = 1, .width = 4,
-                            .layers = 3, .modes = { 2, 2 }, .proj = 6, .time = FD_TIME_NONE,
-                            .coords = FD_COORD_OPEN };
+                            .layers = 3, .time = FD_TIME_NONE, .coords = FD_COORD_OPEN,
+                            .fno = { .modes = { 2, 2 }, .proj = 6 } };
     const fd_arch block = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4,
-                            .layers = 4, .modes = { 3, 4 }, .lift = 5, .proj = 6,
-                            .time = FD_TIME_FILM, .embed = 8, .coords = FD_COORD_OPEN };
+                            .layers = 4, .time = FD_TIME_FILM, .embed = 8, .coords = FD_COORD_OPEN,
+                            .fno = { .modes = { 3, 4 }, .lift = 5, .proj = 6 } };
     const fd_arch uvit = { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3,
-                           .patch = { 2, 2 }, .grid = { 4, 6 }, .heads = 2, .mlp = 12,
-                           .time = FD_TIME_TOKEN, .pos = FD_POS_LEARNED,
-                           .coords = FD_COORD_NONE, .edges = FD_EDGES_PLAIN };
+                           .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .coords = FD_COORD_NONE,
+                           .edges = FD_EDGES_PLAIN,
+                           .vit = { .patch = { 2, 2 }, .heads = 2, .mlp = 12,
+                                    .pos = FD_POS_LEARNED } };
     if (!group_begin(q, "networks", "whole networks: Fourier operators, U-ViT; the weights are in "
                      "the file")) return;
     net_case(q, &line, (int[]){ 9 }, "fno-original", "[FNO eq. 2]", "Axes1 OddGrid",

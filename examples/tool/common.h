@@ -366,32 +366,34 @@ static topic t_net = { "net", "network", {
                "1e-3", { META } },
     { "gabor", "the same with Gabor waves, as released with FDP", { META } } } };
 
-/* What a key of a network sets: its words in the order of fd.h, or a number. */
-static const struct { const char *key; size_t at; const char *words; int first, real;
+/* What a key of a network sets: its words in the order of fd.h, or a number; with a kind in this
+ * kind alone. */
+static const struct { const char *key; size_t at; const char *words; int first, real, kind;
                       } net_keys[] = {
-    { "style", offsetof(fd_arch, kind), "original|block", FD_FNO_ORIGINAL, 0 },
-    { "time", offsetof(fd_arch, time), "channel|film|token|none", FD_TIME_CHANNEL, 0 },
-    { "coords", offsetof(fd_arch, coords), "open|closed|none", FD_COORD_OPEN, 0 },
-    { "pos", offsetof(fd_arch, pos), "waves|learned|none", FD_POS_WAVES, 0 },
-    { "clock", offsetof(fd_arch, clock), "waves|random", FD_CLOCK_WAVES, 0 },
-    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH, 0 },
-#define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
-    SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
-    SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner), SETS(levels),
-    SETS(groups), SETS(stencil),
+    { "style", offsetof(fd_arch, kind), "original|block", FD_FNO_ORIGINAL, 0, 0 },
+    { "time", offsetof(fd_arch, time), "channel|film|token|none", FD_TIME_CHANNEL, 0, 0 },
+    { "coords", offsetof(fd_arch, coords), "open|closed|none", FD_COORD_OPEN, 0, 0 },
+    { "pos", offsetof(fd_arch, vit.pos), "waves|learned|none", FD_POS_WAVES, 0, 0 },
+    { "clock", offsetof(fd_arch, clock), "waves|random", FD_CLOCK_WAVES, 0, 0 },
+    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH, 0, 0 },
+#define SETS(key, real, x, kind) { key, offsetof(fd_arch, x), NULL, 0, real, kind }
+    SETS("lift", 0, points.lift, FD_POINTS), SETS("latent", 0, points.latent, FD_POINTS),
+    SETS("pixels", 0, points.pixels, FD_POINTS), SETS("mlp", 0, fno.mlp, FD_FNO_SEPARABLE),
+    SETS("width", 0, width, 0), SETS("layers", 0, layers, 0), SETS("embed", 0, embed, 0),
+    SETS("lift", 0, fno.lift, 0), SETS("proj", 0, fno.proj, 0), SETS("groups", 0, fno.groups, 0),
+    SETS("residual", 0, fno.residual, 0), SETS("stencil", 0, fno.stencil, 0),
+    SETS("levels", 0, u.levels, 0), SETS("heads", 0, vit.heads, 0), SETS("mlp", 0, vit.mlp, 0),
+    SETS("latent", 0, inr.latent, 0), SETS("inner", 0, inr.inner, 0),
+    SETS("field-width", 0, field.width, 0), SETS("field-layers", 0, field.layers, 0),
+    SETS("pixels", 0, field.pixels, 0), SETS("pool", 0, field.pool, 0),
+    SETS("omega", 1, inr.omega, 0), SETS("rate", 1, inr.rate, 0), SETS("clip", 1, inr.clip, 0),
+    SETS("rank", 1, u.rank, 0), SETS("pad", 1, fno.pad, 0), SETS("tscale", 1, tscale, 0),
 #undef SETS
-    { "field", offsetof(fd_arch, field), "siren|gabor", FD_SIREN, 0 },
-    { "field-width", offsetof(fd_arch, field_width), NULL, 0, 0 },
-    { "field-layers", offsetof(fd_arch, field_layers), NULL, 0, 0 },
-    { "mod", offsetof(fd_arch, mod), "none|shift|scale|weights", FD_MOD_NONE, 0 },
-    { "rates", offsetof(fd_arch, rates), "fixed|learned", 0, 0 },
-    { "order", offsetof(fd_arch, first), "second|first", 0, 0 },
-    { "sees", offsetof(fd_arch, blind), "values|coords", 0, 0 },
-    { "omega", offsetof(fd_arch, omega), NULL, 0, 1 },
-    { "rate", offsetof(fd_arch, rate), NULL, 0, 1 },
-    { "clip", offsetof(fd_arch, inner_clip), NULL, 0, 1 },
-    { "rank", offsetof(fd_arch, rank), NULL, 0, 1 }, { "pad", offsetof(fd_arch, pad), NULL, 0, 1 },
-    { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
+    { "field", offsetof(fd_arch, field.kind), "siren|gabor", FD_SIREN, 0, 0 },
+    { "mod", offsetof(fd_arch, inr.mod), "none|shift|scale|weights", FD_MOD_NONE, 0, 0 },
+    { "rates", offsetof(fd_arch, inr.rates), "fixed|learned", 0, 0, 0 },
+    { "order", offsetof(fd_arch, inr.first), "second|first", 0, 0, 0 },
+    { "sees", offsetof(fd_arch, inr.blind), "values|coords", 0, 0, 0 } };
 static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_VIT, FD_UVIT, FD_FNO_BLOCK,
                                 FD_UNO, FD_FNO_UNET, FD_FNO_SEPARABLE, FD_POINTS,
                                 FD_SIREN, FD_GABOR };                            /* of the rows */
@@ -1722,7 +1724,8 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
         int j = 0;
         if (!strcmp(k->name, "modes") || !strcmp(k->name, "waves")) modes = (int)v;
         if (!strcmp(k->name, "patch")) patch = (int)v;
-        while (j < COUNT(net_keys) && strcmp(net_keys[j].key, k->name)) j++;
+        while (j < COUNT(net_keys) && (strcmp(net_keys[j].key, k->name)
+               || (net_keys[j].kind && net_keys[j].kind != arch.kind))) j++;
         if (j == COUNT(net_keys)) continue;
         char *at = (char *)&arch + net_keys[j].at;
         if (net_keys[j].words)
@@ -1734,21 +1737,29 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     int signs = arch.kind == FD_FNO_ORIGINAL || arch.kind == FD_FNO_SEPARABLE;
     for (int i = 0; i < s->nd; i++) {
         int most = s->nd < 3 ? 13 : 6, half = s->n[i] > 2 * most ? most : (s->n[i] - 1) / 2;
-        if (modes >= 0)
-            arch.modes[i] = modes ? modes : half < 1 ? 1 : signs ? half : 2 * half;
-        arch.patch[i] = patch;
+        if (arch.kind == FD_POINTS) arch.points.waves[i] = modes;
+        else if (modes >= 0)
+            arch.fno.modes[i] = modes ? modes : half < 1 ? 1 : signs ? half : 2 * half;
+        arch.vit.patch[i] = patch;
         arch.grid[i] = s->n[i];
-        arch.pad[i] = arch.pad[0];
+        arch.fno.pad[i] = arch.fno.pad[0];
     }
     return arch;
 }
 
-/* net_build -- or an error that names the flag. */
+/* net_build -- or an error that names the flag, and numbers without the struct of fd_arch that they
+ * stand in, as they are given. */
 static inline fd_net *net_build(fd_arena *a, const fd_arch *arch, fd_rng r)
 {
-    char why[256];
+    static const char *const in[] = { " fno.", " u.", " vit.", " points.", " inr." };
+    char why[256], *at;
     fd_net *net = fd_net_new(a, arch, r);
-    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why)) die(2, "--net: %s", why);
+    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why)) {
+        for (int i = 0; i < COUNT(in); i++)
+            while ((at = strstr(why, in[i]))) 
+                memmove(at + 1, at + strlen(in[i]), strlen(at + strlen(in[i])) + 1);
+        die(2, "--net: %s", why);
+    }
     need(a->st);
     return net;
 }
@@ -3194,7 +3205,7 @@ static inline double part_grad(const kit *k, const fd_net *net, const args *o, b
 {
     const fd_arch *arch = &net->arch;
     const int parts = o->accumulate, b = o->batch / parts;
-    fd_tape tape = fd_tape_begin(&a, arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD);
+    fd_tape tape = fd_tape_begin(&a, arch->inr.inner && !arch->inr.first ? FD_GRAD2 : FD_GRAD);
     fd_var *in = fd_input(&tape, 3, (int[]){ b, arch->in, (int)k->s.points }, q->in);
     fd_var *says = fd_forward_label(net, &tape, &k->s, in, q->t, q->label);
     double other = o->norm.row && says ? norm_loss(k, o, b, says->x, q, a) : 0;

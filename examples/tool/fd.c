@@ -1461,10 +1461,10 @@ static void net_print(const char *program, const fd_net *net)
     const fd_arch *n = &net->arch;
     printf("%s, %d-D: in %d, out %d, width %d, layers %d, ", program, n->nd, n->in, n->out,
            n->width, n->layers);
-    if (n->kind == FD_UVIT) printf("heads %d, patches ", n->heads);
+    if (n->kind == FD_UVIT) printf("heads %d, patches ", n->vit.heads);
     else printf("coordinates %s, modes ", coords[n->coords]);
     for (int i = 0; i < n->nd; i++)
-        printf("%s%d", i ? "x" : "", n->kind == FD_UVIT ? n->patch[i] : n->modes[i]);
+        printf("%s%d", i ? "x" : "", n->kind == FD_UVIT ? n->vit.patch[i] : n->fno.modes[i]);
     printf(", time %s times %g, %ld weights\n", time[n->time], n->tscale, (long)net->count);
 }
 

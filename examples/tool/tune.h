@@ -347,7 +347,7 @@ static inline void ascend(push *p, const fd_real *in, const double *t, fd_arena 
     const ptrdiff_t n = p->q->b * fd_size(&k->s);
     fd_real *g = fd_raw(&a, fd_real, n);
     need(a.st);
-    fd_tape tape = fd_tape_begin(&a, arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD);
+    fd_tape tape = fd_tape_begin(&a, arch->inr.inner && !arch->inr.first ? FD_GRAD2 : FD_GRAD);
     const int shape3[3] = { p->q->b, arch->in, (int)k->s.points };
     fd_var *F = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, in), t);
     if (F) push_slope(p, F->x, g, a);

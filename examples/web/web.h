@@ -27,6 +27,6 @@ extern const int web_weights_size;
 /* The network of clothes.w8: see pack.c for how it was trained. */
 enum { WEB_SIDE = 28, WEB_BLOCK = 64 };
 static const fd_arch web_arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 16,
-    .layers = 4, .modes = { 6, 6 }, .lift = -1, .proj = 32, .time = FD_TIME_FILM,
-    .coords = FD_COORD_OPEN, .residual = 1, .stencil = 3, .grid = { WEB_SIDE, WEB_SIDE },
-    .embed = 16 };
+    .layers = 4, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN, .grid = { WEB_SIDE, WEB_SIDE },
+    .embed = 16,
+    .fno = { .modes = { 6, 6 }, .lift = -1, .proj = 32, .residual = 1, .stencil = 3 } };
