@@ -1241,13 +1241,47 @@ static void save_bars(const char *path, int n, const result *r, fd_arena a)
     need(a.st);
 }
 
+/* machine -- what it can do, on 1 and on 2 threads. */
+static void machine(double peak[2], double triad[2], fd_arena a)
+{
+    ptrdiff_t n = (ptrdiff_t)64 << 20 >> (sizeof(fd_real) == 8);
+    fd_real *x = fd_new(&a, fd_real, n), *y = fd_new(&a, fd_real, n), *z = fd_new(&a, fd_real, n);
+    need(a.st);
+    for (int k = 0; k < ROUNDS; k++)
+        for (int t = 0; t < 2; t++) {
+            threads(t + 1);
+            triad[t] = fmax(triad[t], triad_rate(n, x, y, z));
+            peak[t] = fmax(peak[t], fma_rate(0.02));
+        }
+    printf("%s\npeak %.0f, %.0f GFLOP/s; triad %.1f, %.1f GB/s on 1, 2 threads\n\n", fd_build(),
+           1e-9 * peak[0], 1e-9 * peak[1], 1e-9 * triad[0], 1e-9 * triad[1]);
+}
+
+/* say_more -- errors of transforms and memory of steps, below the table. */
+static void say_more(int count, const result *all)
+{
+    int first = 1;
+    for (int i = 0; i < count; i++)
+        if (all[i].error[0] > 0)
+            printf("relative error of %-6s %-13s %.2e, FFTW %.2e\n", all[i].j.work, all[i].j.shape,
+                   all[i].error[0], all[i].error[1]);
+    for (int i = 0; i < count; i++)
+        if (all[i].bytes > 0) {
+            if (first) printf("\n");
+            first = 0;
+            printf("memory of %-13s arena %7.1f MB", all[i].j.work, 1e-6 * all[i].bytes);
+            if (all[i].torch_bytes > 0) printf(", PyTorch %7.1f MB", 1e-6 * all[i].torch_bytes);
+            printf("\n");
+        }
+}
+
 int main(int argc, char **argv)
 {
     static result all[ROWS];
     const char *prefix = argc > 1 ? argv[1] : "";
     fd_status st;
     void *pool = NULL;
-    int count = 0, steps = 0, chosen = 0, with_torch = 0;
+    int count = 0, chosen = 0, with_torch = 0;
     if (argc > 2 && !((slot = atof(argv[2])) > 0)) die("SECONDS is no positive number");
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 0; i < ROWS; i++) {
@@ -1264,17 +1298,7 @@ int main(int argc, char **argv)
 
     fd_arena a = fd_arena_over(pool, POOL, &st);
     double triad[2] = { 0, 0 }, peak[2] = { 0, 0 };
-    ptrdiff_t n = (ptrdiff_t)64 << 20 >> (sizeof(fd_real) == 8);
-    fd_real *x = fd_new(&a, fd_real, n), *y = fd_new(&a, fd_real, n), *z = fd_new(&a, fd_real, n);
-    need(&st);
-    for (int k = 0; k < ROUNDS; k++)
-        for (int t = 0; t < 2; t++) {
-            threads(t + 1);
-            triad[t] = fmax(triad[t], triad_rate(n, x, y, z));
-            peak[t] = fmax(peak[t], fma_rate(0.02));
-        }
-    printf("%s\npeak %.0f, %.0f GFLOP/s; triad %.1f, %.1f GB/s on 1, 2 threads\n\n", fd_build(),
-           1e-9 * peak[0], 1e-9 * peak[1], 1e-9 * triad[0], 1e-9 * triad[1]);
+    machine(peak, triad, a);
     printf("%-13s%-22s%9s%9s%7s%6s%9s%9s%7s  %-9s%9s%9s%7s%7s\n", "work", "shape", "T1 ms",
            "GFLOP/s", "% peak", "% bw", "T2 ms", "GFLOP/s", "% peak", "peer", "T1 ms", "T2 ms",
            "T1", "T2");
@@ -1293,7 +1317,6 @@ int main(int argc, char **argv)
         if (j->ours == step_ours) {
             r->bytes = (double)(st.size - st.low);
             r->torch_bytes = torch[0].to ? torch_memory(j->torch) : NAN;
-            steps++;
         }
         show(r);
         r->error[0] = 0;
@@ -1301,18 +1324,7 @@ int main(int argc, char **argv)
             && (j->ours == rfft2_ours || j->ours == rfft1_ours || j->ours == cfft_ours))
             transform_errors(j, r->error);
     }
-    for (int i = 0; i < count; i++)
-        if (all[i].error[0] > 0)
-            printf("relative error of %-6s %-13s %.2e, FFTW %.2e\n", all[i].j.work, all[i].j.shape,
-                   all[i].error[0], all[i].error[1]);
-    for (int i = 0; i < count; i++)
-        if (all[i].bytes > 0) {
-            if (steps) printf("\n");
-            steps = 0;
-            printf("memory of %-13s arena %7.1f MB", all[i].j.work, 1e-6 * all[i].bytes);
-            if (all[i].torch_bytes > 0) printf(", PyTorch %7.1f MB", 1e-6 * all[i].torch_bytes);
-            printf("\n");
-        }
+    say_more(count, all);
     mkdir("out", 0777);
     mkdir("out/bench", 0777);
     if (FD_W == 1) beside("out/bench/bench.csv", count, all);

@@ -191,88 +191,81 @@ static void test_rows(fd_arena a)
     }
 }
 
-static void test_attention(fd_arena mem)
+typedef struct { int b, n, m, d, e, heads; } sizes;
+
+/* want [b][n][e], head by head; p [m]: room. */
+static void attention_by_hand(const sizes *r, const fd_real *q, const fd_real *kk, const fd_real *v,
+                              const fd_real *weight, double *p, fd_real *want)
 {
-    static const struct { int b, n, m, d, e, heads; } row[] = {
-        { 1, 1, 1, 1, 1, 1 }, { 2, 5, 7, 6, 4, 2 }, { 1, 17, 17, 24, 24, 3 },
-        { 2, 300, 290, 8, 16, 4 }, { 1, 33, 5000, 2, 2, 1 }
-    };
-    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
-        fd_arena a = mem;
-        int B = row[k].b, n = row[k].n, m = row[k].m, d = row[k].d, e = row[k].e, H = row[k].heads;
-        fd_real *q = normals(&a, 1, B * n * d), *kk = normals(&a, 2, B * m * d);
-        fd_real *v = normals(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e);
-        fd_real *weight = normals(&a, 4, m);
-        double *p = fd_new(&a, double, m);
-        for (int j = 0; j < m; j++) weight[j] = (fd_real)fabs((double)weight[j]) + (fd_real).1;
-        for (int over = 1; over >= 0; over--) {
-        for (int b = 0; b < B; b++)
-        for (int h = 0; h < H; h++)
-        for (int i = 0; i < n; i++) {
-            double sum = 0;
-            for (int j = 0; j < m; j++) {
-                double s = 0;
-                for (int l = h * d / H; l < (h + 1) * d / H; l++)
-                    s += (double)q[(b * n + i) * d + l] * (double)kk[(b * m + j) * d + l];
-                sum += p[j] = exp(s / sqrt(d / H)) * (over ? (double)weight[j] : 1);
-            }
-            for (int l = h * e / H; l < (h + 1) * e / H; l++) {
-                double s = 0;
-                for (int j = 0; j < m; j++) s += p[j] / sum * (double)v[(b * m + j) * e + l];
-                want[(b * n + i) * e + l] = (fd_real)s;
-            }
+    const int B = r->b, n = r->n, m = r->m, d = r->d, e = r->e, H = r->heads;
+    for (int x = 0; x < B * H * n; x++) {
+        const int b = x / n / H, h = x / n % H, i = x % n;
+        double sum = 0;
+        for (int j = 0; j < m; j++) {
+            double s = 0;
+            for (int l = h * d / H; l < (h + 1) * d / H; l++)
+                s += (double)q[(b * n + i) * d + l] * (double)kk[(b * m + j) * d + l];
+            sum += p[j] = exp(s / sqrt(d / H)) * (weight ? (double)weight[j] : 1);
         }
-        for (int mode = 0; mode < 3; mode++) {
-            fd_arena b = a;
-            fd_tape t = fd_tape_begin(&b, mode);
-            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
-                             fd_param(&t, 3, S(B, m, d), kk, NULL),
-                             fd_param(&t, 3, S(B, m, e), v, NULL) };
-            fd_var *y = over ? fd_attention_over(&t, x[0], x[1], x[2], H, weight)
-                             : fd_attention(&t, x[0], x[1], x[2], H);
-            if (!y) { OK(0, "%s", explain(b.st)); return; }
-            NEAR(test_rel(B * n * e, y->x, want), 0, TOL(1e-13, 3e-6),
-                 "attention %d, mode %d, weights %d", (int)k, mode, over);
-        }
-        }
-        uint64_t hash[2] = { 0 };
-        int most = test_most_threads();
-        for (int i = 0; i < 2; i++) {
-            fd_arena b = a;
-            fd_tape t = fd_tape_begin(&b, FD_GRAD);
-            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
-                             fd_param(&t, 3, S(B, m, d), kk, NULL),
-                             fd_param(&t, 3, S(B, m, e), v, NULL) }, *g[3];
-            test_use_threads(i + 1);
-            fd_grad(&t, fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE), NULL, 3, x,
-                    g);
-            for (int j = 0; j < 3 && g[j]; j++)
-                hash[i] ^= (uint64_t)(j + 1)
-                         * test_hash(g[j]->x, (size_t)fd_count(g[j]) * sizeof(fd_real));
-        }
-        test_use_threads(most);
-        OK(hash[0] && hash[0] == hash[1], "attention %d: one thread and two", (int)k);
-        /* fused gradients are those of the composition, over several blocks of rows */
-        fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *g[2][3];
-        for (int mode = FD_GRAD; mode <= FD_GRAD2; mode++) {
-            t.mode = mode;
-            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
-                             fd_param(&t, 3, S(B, m, d), kk, NULL),
-                             fd_param(&t, 3, S(B, m, e), v, NULL) };
-            fd_var *y = fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE);
-            fd_grad(&t, y, NULL, 3, x, g[mode - FD_GRAD]);
-        }
-        for (int i = 0; i < 3; i++) {
-            if (!g[0][i] || !g[1][i]) { OK(0, "%s", explain(a.st)); return; }
-            double size = 1;
-            for (int j = 0; j < fd_count(g[0][i]); j++)
-                size = fmax(size, fabs((double)g[1][i]->x[j]));
-            double diff = test_maxdiff(fd_count(g[0][i]), g[0][i]->x, g[1][i]->x);
-            NEAR(diff, 0, TOL(1e-13, 1e-5) * size, "attention %d: gradient of input %d", (int)k, i);
+        for (int l = h * e / H; l < (h + 1) * e / H; l++) {
+            double s = 0;
+            for (int j = 0; j < m; j++) s += p[j] / sum * (double)v[(b * m + j) * e + l];
+            want[(b * n + i) * e + l] = (fd_real)s;
         }
     }
-    /* without positions tokens are a set: permuted tokens, permuted results */
+}
+
+/* Gradients have the same bits on one thread and on two. */
+static void attention_threads(const sizes *r, int k, fd_real *q, fd_real *kk, fd_real *v,
+                              fd_arena a)
+{
+    const int B = r->b, n = r->n, m = r->m, d = r->d, e = r->e, H = r->heads;
+    uint64_t hash[2] = { 0 };
+    int most = test_most_threads();
+    for (int i = 0; i < 2; i++) {
+        fd_arena b = a;
+        fd_tape t = fd_tape_begin(&b, FD_GRAD);
+        fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
+                         fd_param(&t, 3, S(B, m, d), kk, NULL),
+                         fd_param(&t, 3, S(B, m, e), v, NULL) }, *g[3];
+        test_use_threads(i + 1);
+        fd_grad(&t, fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE), NULL, 3, x, g);
+        for (int j = 0; j < 3 && g[j]; j++)
+            hash[i] ^= (uint64_t)(j + 1)
+                     * test_hash(g[j]->x, (size_t)fd_count(g[j]) * sizeof(fd_real));
+    }
+    test_use_threads(most);
+    OK(hash[0] && hash[0] == hash[1], "attention %d: one thread and two", k);
+}
+
+/* Fused gradients are those of the composition, over several blocks of rows. */
+static void attention_fused(const sizes *r, int k, fd_real *q, fd_real *kk, fd_real *v,
+                            fd_arena a)
+{
+    const int B = r->b, n = r->n, m = r->m, d = r->d, e = r->e, H = r->heads;
+    fd_tape t = fd_tape_begin(&a, FD_GRAD);
+    fd_var *g[2][3];
+    for (int mode = FD_GRAD; mode <= FD_GRAD2; mode++) {
+        t.mode = mode;
+        fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
+                         fd_param(&t, 3, S(B, m, d), kk, NULL),
+                         fd_param(&t, 3, S(B, m, e), v, NULL) };
+        fd_var *y = fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE);
+        fd_grad(&t, y, NULL, 3, x, g[mode - FD_GRAD]);
+    }
+    for (int i = 0; i < 3; i++) {
+        if (!g[0][i] || !g[1][i]) { OK(0, "%s", explain(a.st)); return; }
+        double size = 1;
+        for (int j = 0; j < fd_count(g[0][i]); j++)
+            size = fmax(size, fabs((double)g[1][i]->x[j]));
+        double diff = test_maxdiff(fd_count(g[0][i]), g[0][i]->x, g[1][i]->x);
+        NEAR(diff, 0, TOL(1e-13, 1e-5) * size, "attention %d: gradient of input %d", k, i);
+    }
+}
+
+/* Without positions tokens are a set: permuted tokens, permuted results. */
+static void attention_permuted(fd_arena mem)
+{
     fd_arena a = mem;
     enum { N = 9, D = 6 };
     int order[N];
@@ -290,6 +283,41 @@ static void test_attention(fd_arena mem)
             if (diff > (double)worst) worst = (fd_real)diff;
         }
     NEAR((double)worst, 0, TOL(1e-15, 1e-6), "permutation equivariance");
+}
+
+static void test_attention(fd_arena mem)
+{
+    static const sizes row[] = {
+        { 1, 1, 1, 1, 1, 1 }, { 2, 5, 7, 6, 4, 2 }, { 1, 17, 17, 24, 24, 3 },
+        { 2, 300, 290, 8, 16, 4 }, { 1, 33, 5000, 2, 2, 1 }
+    };
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        fd_arena a = mem;
+        int B = row[k].b, n = row[k].n, m = row[k].m, d = row[k].d, e = row[k].e, H = row[k].heads;
+        fd_real *q = normals(&a, 1, B * n * d), *kk = normals(&a, 2, B * m * d);
+        fd_real *v = normals(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e);
+        fd_real *weight = normals(&a, 4, m);
+        double *p = fd_new(&a, double, m);
+        for (int j = 0; j < m; j++) weight[j] = (fd_real)fabs((double)weight[j]) + (fd_real).1;
+        for (int over = 1; over >= 0; over--) {
+            attention_by_hand(&row[k], q, kk, v, over ? weight : NULL, p, want);
+            for (int mode = 0; mode < 3; mode++) {
+                fd_arena b = a;
+                fd_tape t = fd_tape_begin(&b, mode);
+                fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
+                                 fd_param(&t, 3, S(B, m, d), kk, NULL),
+                                 fd_param(&t, 3, S(B, m, e), v, NULL) };
+                fd_var *y = over ? fd_attention_over(&t, x[0], x[1], x[2], H, weight)
+                                 : fd_attention(&t, x[0], x[1], x[2], H);
+                if (!y) { OK(0, "%s", explain(b.st)); return; }
+                NEAR(test_rel(B * n * e, y->x, want), 0, TOL(1e-13, 3e-6),
+                     "attention %d, mode %d, weights %d", (int)k, mode, over);
+            }
+        }
+        attention_threads(&row[k], (int)k, q, kk, v, a);
+        attention_fused(&row[k], (int)k, q, kk, v, a);
+    }
+    attention_permuted(mem);
 }
 
 static void test_patches(fd_arena mem)
@@ -398,52 +426,11 @@ static void test_conv_edges(fd_arena mem)
     OK(!wrong, "a shift of a periodic grid");
 }
 
-/* gathering, waves, scale and shift against loops; the separable spectral convolution is the dense
- * one with a diagonal weight, to the second derivative */
-static void test_small(fd_arena mem)
+/* The separable spectral convolution is the dense one with a diagonal weight, to the second
+ * derivative. */
+static void test_separable(fd_arena mem)
 {
-    enum { B = 2, N = 5, C = 3, M = 4, K = 2 };
-    fd_arena a = mem;
-    static const int index[M * K] = { 3, 0, 1, 1, 4, 2, 0, 4 };
-    fd_real *x = normals(&a, 1, B * N * C), *w = normals(&a, 2, M * K), *f = normals(&a, 3, C * M);
-    fd_real *ss = normals(&a, 4, B * 2 * C);
-    double worst = 0;
-    fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_var *v = fd_input(&t, 3, S(B, N, C), x), *y = fd_gather(&t, v, M, K, index, w);
-    fd_var *u = fd_fourier_features(&t, v, fd_input(&t, 2, S(C, M), f));
-    fd_var *z = fd_scale_shift(&t, v, fd_input(&t, 2, S(B, 2 * C), ss));
-    fd_var *wave = fd_gabor(&t, v, 2.385, .3);
-    if (!y || !u || !z || !wave) { OK(0, "%s", explain(a.st)); return; }
-    for (int i = 0; i < B * M * C; i++) {
-        double sum = 0;
-        for (int k = 0; k < K; k++) {
-            int r = i / C % M * K + k;
-            sum += (double)w[r] * (double)x[(i / C / M * N + index[r]) * C + i % C];
-        }
-        worst = fmax(worst, fabs(sum - (double)y->x[i]));
-    }
-    NEAR(worst, 0, 10 * EPS, "gather");
-    worst = 0;
-    for (int i = 0; i < B * N * 2 * M; i++) {
-        double p = 0;
-        for (int c = 0; c < C; c++) p += (double)x[i / 2 / M * C + c] * (double)f[c * M + i % M];
-        worst = fmax(worst, fabs((i / M % 2 ? sin(p) : cos(p)) - (double)u->x[i]));
-    }
-    NEAR(worst, 0, 20 * EPS, "waves");
-    worst = 0;
-    for (int i = 0; i < B * N * C; i++) {
-        const fd_real *q = ss + i / N / C * 2 * C + i % C;
-        worst = fmax(worst,
-                     fabs((1 + (double)q[0]) * (double)x[i] + (double)q[C] - (double)z->x[i]));
-    }
-    NEAR(worst, 0, 10 * EPS, "scale and shift");
-    worst = 0;
-    for (int i = 0; i < B * N * C; i++) {
-        double p = (double)x[i];
-        worst = fmax(worst, fabs(sin(2.385 * p) * exp(-.3 * p * p) - (double)wave->x[i]));
-    }
-    NEAR(worst, 0, 10 * EPS, "gabor");
-
+    enum { B = 2, C = 3 };
     static const struct { int axes, n[3], lo[3], hi[3]; } row[] = {
         { 1, { 9 }, { 0 }, { 4 } }, { 1, { 8 }, { 0 }, { 4 } },
         { 2, { 5, 6 }, { -2, 0 }, { 1, 3 } },
@@ -489,6 +476,53 @@ static void test_small(fd_arena mem)
                  "separable %d: %d, %s", k, i, explain(b.st));
         }
     }
+}
+
+/* gathering, waves, scale and shift against loops */
+static void test_small(fd_arena mem)
+{
+    enum { B = 2, N = 5, C = 3, M = 4, K = 2 };
+    fd_arena a = mem;
+    static const int index[M * K] = { 3, 0, 1, 1, 4, 2, 0, 4 };
+    fd_real *x = normals(&a, 1, B * N * C), *w = normals(&a, 2, M * K), *f = normals(&a, 3, C * M);
+    fd_real *ss = normals(&a, 4, B * 2 * C);
+    double worst = 0;
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *v = fd_input(&t, 3, S(B, N, C), x), *y = fd_gather(&t, v, M, K, index, w);
+    fd_var *u = fd_fourier_features(&t, v, fd_input(&t, 2, S(C, M), f));
+    fd_var *z = fd_scale_shift(&t, v, fd_input(&t, 2, S(B, 2 * C), ss));
+    fd_var *wave = fd_gabor(&t, v, 2.385, .3);
+    if (!y || !u || !z || !wave) { OK(0, "%s", explain(a.st)); return; }
+    for (int i = 0; i < B * M * C; i++) {
+        double sum = 0;
+        for (int k = 0; k < K; k++) {
+            int r = i / C % M * K + k;
+            sum += (double)w[r] * (double)x[(i / C / M * N + index[r]) * C + i % C];
+        }
+        worst = fmax(worst, fabs(sum - (double)y->x[i]));
+    }
+    NEAR(worst, 0, 10 * EPS, "gather");
+    worst = 0;
+    for (int i = 0; i < B * N * 2 * M; i++) {
+        double p = 0;
+        for (int c = 0; c < C; c++) p += (double)x[i / 2 / M * C + c] * (double)f[c * M + i % M];
+        worst = fmax(worst, fabs((i / M % 2 ? sin(p) : cos(p)) - (double)u->x[i]));
+    }
+    NEAR(worst, 0, 20 * EPS, "waves");
+    worst = 0;
+    for (int i = 0; i < B * N * C; i++) {
+        const fd_real *q = ss + i / N / C * 2 * C + i % C;
+        worst = fmax(worst,
+                     fabs((1 + (double)q[0]) * (double)x[i] + (double)q[C] - (double)z->x[i]));
+    }
+    NEAR(worst, 0, 10 * EPS, "scale and shift");
+    worst = 0;
+    for (int i = 0; i < B * N * C; i++) {
+        double p = (double)x[i];
+        worst = fmax(worst, fabs(sin(2.385 * p) * exp(-.3 * p * p) - (double)wave->x[i]));
+    }
+    NEAR(worst, 0, 10 * EPS, "gabor");
+    test_separable(mem);
 }
 
 static void test_groupnorm(fd_arena mem)
@@ -575,6 +609,82 @@ static double place(int bc, int n, double i)
     return bc == FD_PERIODIC ? i / n : bc == FD_DIRICHLET ? (i + 1) / (n + 1) : (i + .5) / n;
 }
 
+/* Where tap r of point p is, and with what sign. */
+static int tap(int nd, const int *n, const int *wide, const int *bc, const double *step, int p,
+               int r, double *sign)
+{
+    int from = 0;
+    *sign = 1;
+    for (int d = nd - 1, size = 1; d >= 0; d--) {
+        int at = p % n[d] + (r % wide[d] - wide[d] / 2) * (int)step[d];
+        *sign *= beyond(bc[d], n[d], &at);
+        from += at * size;
+        size *= n[d];
+        p /= n[d];
+        r /= wide[d];
+    }
+    return from;
+}
+
+/* Two axes, a function of a few modes; steps of 1/12 of an axis, for Dirichlet of 12 intervals. */
+static void stencil_moves(fd_arena mem)
+{
+    static const int grids[][2] = { { 12, 12 }, { 24, 36 }, { 15, 17 }, { 20, 11 } };
+    for (int k = 0; k < 4 * 4 * 4; k++) {
+        fd_arena a = mem;
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        int bc[2] = { k / 4 % 4, k / 16 }, n[2];
+        double step[2], worst = 0;
+        for (int i = 0; i < 2; i++) {
+            int off = bc[i] == FD_DIRICHLET;
+            n[i] = grids[k % 4][i] - off;
+            step[i] = grids[k % 4][i] / 12.;
+        }
+        fd_real *x = fd_raw(&a, fd_real, n[0] * n[1]), *w = normals(&a, 3, 9);
+        for (int q = 0; q < n[0] * n[1]; q++)
+            x[q] = (fd_real)(wave(bc[0], 3, place(bc[0], n[0], q / n[1]))
+                             * wave(bc[1], 4, place(bc[1], n[1], q % n[1])));
+        fd_var *y = fd_stencil(&t, fd_input(&t, 4, S(1, n[0], n[1], 1), x),
+                               fd_input(&t, 3, S(3, 3, 1), w), 2, bc, step);
+        if (!y) { OK(0, "%s", explain(a.st)); return; }
+        for (int q = 0; q < n[0] * n[1]; q++) {
+            double sum = 0;
+            for (int o = 0; o < 9; o++)
+                sum += (double)w[o]
+                     * wave(bc[0], 3, place(bc[0], n[0], q / n[1] + (o / 3 - 1) * step[0]))
+                     * wave(bc[1], 4, place(bc[1], n[1], q % n[1] + (o % 3 - 1) * step[1]));
+            worst = fmax(worst, fabs(sum - (double)y->x[q]));
+        }
+        NEAR(worst, 0, TOL(1e-13, 2e-5), "moved by the same lengths on %dx%d, boundaries %d %d",
+             n[0], n[1], bc[0], bc[1]);
+    }
+}
+
+/* Its Fourier multiplier: sum_o w_o exp(2 pi i k o step/n), of the Nyquist mode the real part. */
+static void stencil_multiplier(fd_arena mem)
+{
+    for (int k = 0; k <= 8; k++)
+        for (int half = 0; half < 2; half++) {
+            fd_arena a = mem;
+            fd_tape t = fd_tape_begin(&a, FD_EVAL);
+            enum { N = 16 };
+            const double turn = 2 * acos(-1) * k / N, step = half ? 1.5 : 3;
+            double re = 0, im = 0, worst = 0;
+            fd_real x[N], w[3] = { (fd_real).7, (fd_real)-1.1, (fd_real).4 };
+            for (int i = 0; i < N; i++) x[i] = (fd_real)cos(turn * i);
+            for (int o = 0; o < 3; o++) {
+                re += (double)w[o] * cos(turn * (o - 1) * step);
+                im += k < N / 2 ? (double)w[o] * sin(turn * (o - 1) * step) : 0;
+            }
+            fd_var *y = fd_stencil(&t, fd_input(&t, 3, S(1, N, 1), x), fd_input(&t, 2, S(3, 1), w),
+                                   1, NULL, &step);
+            for (int i = 0; i < N && y; i++)
+                worst = fmax(worst, fabs((double)y->x[i] - re * cos(turn * i)
+                                         + im * sin(turn * i)));
+            NEAR(y ? worst : NAN, 0, TOL(1e-14, 2e-6), "multiplier of mode %d, step %g", k, step);
+        }
+}
+
 /* fd_stencil is its sum, on every boundary, with steps of points; and with any step it moves the
  * function, whatever the grid: the same operator on every grid that holds the function */
 static void test_stencil(fd_arena mem)
@@ -620,16 +730,8 @@ static void test_stencil(fd_arena mem)
                     for (int c = 0; c < C; c++) {
                         double sum = 0;
                         for (int o = 0; o < taps; o++) {
-                            double sign = 1;
-                            int from = 0, p = i % points, r = o;
-                            for (int d = nd - 1, size = 1; d >= 0; d--) {
-                                int at = p % n[d] + (r % wide[d] - wide[d] / 2) * (int)step[d];
-                                sign *= beyond(bc[d], n[d], &at);
-                                from += at * size;
-                                size *= n[d];
-                                p /= n[d];
-                                r /= wide[d];
-                            }
+                            double sign;
+                            const int from = tap(nd, n, wide, bc, step, i % points, o, &sign);
                             sum += sign * (double)w[o * C + c]
                                  * (double)x[(i / points * points + from) * C + c];
                         }
@@ -640,61 +742,8 @@ static void test_stencil(fd_arena mem)
             NEAR(worst, 0, TOL(1e-13, 5e-5), "the sum: boundaries %d %d %d, %d axes, case %d",
                  bc[0], bc[1], bc[2], nd, k);
         }
-
-    /* two axes, a function of a few modes; steps of 1/12 of an axis (Dirichlet: of its 12
-     * intervals) */
-    static const int grids[][2] = { { 12, 12 }, { 24, 36 }, { 15, 17 }, { 20, 11 } };
-    for (int k = 0; k < 4 * 4 * 4; k++) {
-        fd_arena a = mem;
-        fd_tape t = fd_tape_begin(&a, FD_EVAL);
-        int bc[2] = { k / 4 % 4, k / 16 }, n[2];
-        double step[2], worst = 0;
-        for (int i = 0; i < 2; i++) {
-            int off = bc[i] == FD_DIRICHLET;
-            n[i] = grids[k % 4][i] - off;
-            step[i] = grids[k % 4][i] / 12.;
-        }
-        fd_real *x = fd_raw(&a, fd_real, n[0] * n[1]), *w = normals(&a, 3, 9);
-        for (int q = 0; q < n[0] * n[1]; q++)
-            x[q] = (fd_real)(wave(bc[0], 3, place(bc[0], n[0], q / n[1]))
-                             * wave(bc[1], 4, place(bc[1], n[1], q % n[1])));
-        fd_var *y = fd_stencil(&t, fd_input(&t, 4, S(1, n[0], n[1], 1), x),
-                               fd_input(&t, 3, S(3, 3, 1), w), 2, bc, step);
-        if (!y) { OK(0, "%s", explain(a.st)); return; }
-        for (int q = 0; q < n[0] * n[1]; q++) {
-            double sum = 0;
-            for (int o = 0; o < 9; o++)
-                sum += (double)w[o]
-                     * wave(bc[0], 3, place(bc[0], n[0], q / n[1] + (o / 3 - 1) * step[0]))
-                     * wave(bc[1], 4, place(bc[1], n[1], q % n[1] + (o % 3 - 1) * step[1]));
-            worst = fmax(worst, fabs(sum - (double)y->x[q]));
-        }
-        NEAR(worst, 0, TOL(1e-13, 2e-5), "moved by the same lengths on %dx%d, boundaries %d %d",
-             n[0], n[1], bc[0], bc[1]);
-    }
-
-    /* its Fourier multiplier: sum_o w_o exp(2 pi i k o step/n), of the Nyquist mode the real
-     * part */
-    for (int k = 0; k <= 8; k++)
-        for (int half = 0; half < 2; half++) {
-            fd_arena a = mem;
-            fd_tape t = fd_tape_begin(&a, FD_EVAL);
-            enum { N = 16 };
-            const double turn = 2 * acos(-1) * k / N, step = half ? 1.5 : 3;
-            double re = 0, im = 0, worst = 0;
-            fd_real x[N], w[3] = { (fd_real).7, (fd_real)-1.1, (fd_real).4 };
-            for (int i = 0; i < N; i++) x[i] = (fd_real)cos(turn * i);
-            for (int o = 0; o < 3; o++) {
-                re += (double)w[o] * cos(turn * (o - 1) * step);
-                im += k < N / 2 ? (double)w[o] * sin(turn * (o - 1) * step) : 0;
-            }
-            fd_var *y = fd_stencil(&t, fd_input(&t, 3, S(1, N, 1), x), fd_input(&t, 2, S(3, 1), w),
-                                   1, NULL, &step);
-            for (int i = 0; i < N && y; i++)
-                worst = fmax(worst, fabs((double)y->x[i] - re * cos(turn * i)
-                                         + im * sin(turn * i)));
-            NEAR(y ? worst : NAN, 0, TOL(1e-14, 2e-6), "multiplier of mode %d, step %g", k, step);
-        }
+    stencil_moves(mem);
+    stencil_multiplier(mem);
 }
 
 /* every error of the operators */
@@ -853,69 +902,141 @@ static void shake(fd_net *net, int key)
     for (ptrdiff_t i = 0; i < net->count; i++) net->w[i] *= (fd_real).5;
 }
 
-static void test_counts(void)
-{
-    static const struct { fd_arch a; ptrdiff_t count; } row[] = {
-        { { .kind = FD_UVIT, .nd = 2, .in = 3, .out = 3, .width = 512, .layers = 7,
-            .grid = { 64, 64 }, .time = FD_TIME_TOKEN, .tscale = 999,
-            .vit = { .heads = 8, .patch = { 1, 1 } } },
-          25734743 },
-        { { .kind = FD_GABOR, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 8,
-            .time = FD_TIME_CHANNEL, .edges = FD_EDGES_PLAIN }, 118916 },
-        { { .kind = FD_GABOR, .nd = 2, .in = 3, .out = 3, .width = 256, .layers = 15,
-            .time = FD_TIME_CHANNEL, .edges = FD_EDGES_PLAIN }, 945173 },
-        { { .kind = FD_SIREN, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 4,
-            .inr = { .mod = FD_MOD_SCALE, .latent = 256 } },
-          5 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
-        { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 5,
-            .vit.patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN },
-          5 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256 + 129 * 16 + 10 },
-        { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 4,
-            .vit.patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN, .inr.latent = 256,
-            .field = { .kind = FD_SIREN, .pool = 2 } },
-          4 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256      /* the ViT */
-          + 513 * 256 + 6 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 2,
-            .inr.mod = FD_MOD_WEIGHTS, .fno = { .modes = { 6 }, .lift = -1 },
-            .field = { .kind = FD_GABOR, .width = 16, .layers = 3 } },
-          16 + 2 * (4 * 128 + 64 + 8) + 10 * (48 + 2 * 19 * 16 + 19) },
-        /* DDO's sizes at 1/32 of the width: ci, co, modes of each block, 4 x 4 + 4, 8 x 2 + 2 */
+static const struct { fd_arch a; ptrdiff_t count; } counted[] = {
+    { { .kind = FD_UVIT, .nd = 2, .in = 3, .out = 3, .width = 512, .layers = 7,
+        .grid = { 64, 64 }, .time = FD_TIME_TOKEN, .tscale = 999,
+        .vit = { .heads = 8, .patch = { 1, 1 } } },
+      25734743 },
+    { { .kind = FD_GABOR, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 8,
+        .time = FD_TIME_CHANNEL, .edges = FD_EDGES_PLAIN }, 118916 },
+    { { .kind = FD_GABOR, .nd = 2, .in = 3, .out = 3, .width = 256, .layers = 15,
+        .time = FD_TIME_CHANNEL, .edges = FD_EDGES_PLAIN }, 945173 },
+    { { .kind = FD_SIREN, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 4,
+        .inr = { .mod = FD_MOD_SCALE, .latent = 256 } },
+      5 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
+    { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 5,
+        .vit.patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN },
+      5 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256 + 129 * 16 + 10 },
+    { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 4,
+        .vit.patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN, .inr.latent = 256,
+        .field = { .kind = FD_SIREN, .pool = 2 } },
+      4 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256      /* the ViT */
+      + 513 * 256 + 6 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 2,
+        .inr.mod = FD_MOD_WEIGHTS, .fno = { .modes = { 6 }, .lift = -1 },
+        .field = { .kind = FD_GABOR, .width = 16, .layers = 3 } },
+      16 + 2 * (4 * 128 + 64 + 8) + 10 * (48 + 2 * 19 * 16 + 19) },
+    /* DDO's sizes at 1/32 of the width: ci, co, modes of each block, 4 x 4 + 4, 8 x 2 + 2 */
 #define BLOCK(ci, co, m) (2 * (ci) * (co) * (m) * ((m) / 2 + 1) + (ci) * (co) + (co))
-        { { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 4, .coords = FD_COORD_CLOSED,
-            .fno = { .modes = { 64, 64 }, .pad = { 1 / 15., 1 / 15. } } },
-          20 + BLOCK(4, 4, 64) + BLOCK(4, 8, 64) + BLOCK(8, 16, 48) + BLOCK(16, 16, 32)
-             + BLOCK(16, 16, 16) + BLOCK(32, 8, 32) + BLOCK(16, 4, 48) + BLOCK(8, 4, 64) + 18 },
-        /* [DDO-SDF] at an eighth of the width, in one dimension: 8 16 16 channels, 32 16 8 modes */
+    { { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 4, .coords = FD_COORD_CLOSED,
+        .fno = { .modes = { 64, 64 }, .pad = { 1 / 15., 1 / 15. } } },
+      20 + BLOCK(4, 4, 64) + BLOCK(4, 8, 64) + BLOCK(8, 16, 48) + BLOCK(16, 16, 32)
+         + BLOCK(16, 16, 16) + BLOCK(32, 8, 32) + BLOCK(16, 4, 48) + BLOCK(8, 4, 64) + 18 },
+    /* [DDO-SDF] at an eighth of the width, in one dimension: 8 16 16 channels, 32 16 8 modes */
 #define CONV(ci, co, m) (2 * (ci) * (co) * ((m) / 2 + 1) + (ci) * (co) + (co))
 #define RES(ci, co, m) (2 * (ci) + CONV(ci, co, m) + 2 * (co) + CONV(co, co, m) \
-                        + ((ci) == (co) ? 0 : (ci) * (co)) + 33 * 2 * (co))
-        { { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 8, .fno.modes = { 32 },
-            .time = FD_TIME_FILM, .coords = FD_COORD_OPEN },
-          24 + 9 * 32 + 33 * 32 + 9
-          + 4 * RES(8, 8, 32) + CONV(8, 8, 16) + RES(8, 16, 16) + 3 * RES(16, 16, 16) + CONV(16, 16,
-                                                                                             8)
-          + 4 * RES(16, 16, 8) + 2 * RES(16, 16, 8)
-          + 5 * RES(32, 16, 8) + CONV(16, 16, 8)
-          + 4 * RES(32, 16, 16) + RES(24, 16, 16) + CONV(16, 16, 16)
-          + RES(24, 8, 32) + 4 * RES(16, 8, 32) },
-        /* [HDM], 50 half modes */
-        { { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .width = 256, .layers = 4,
-            .time = FD_TIME_TOKEN, .fno = { .modes = { 50 }, .proj = 256 } },
-          512 + 2 * 257 * 256 + 257 * 256 + 257
-          + 4 * (512 + 2 * 50 * 256 + 256 + 256 + 257 * 1024 + 1025 * 256 + 256) },
-        /* tokens 1 + 24, queries 24 inputs; two blocks; reading and answering, 64 wide */
-        { { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 64, .layers = 2,
-            .points.latent = 32, .time = FD_TIME_FILM, .embed = 32 },
-          26 * 128 + 25 * 128 + 2 * 129 * 64 + 33 * 32 + 33 * 32 + 33 * 12 * 64 + 32 * 64
-          + 4 * (128 + 3 * 64 * 64 + 65 * 64 + 128 + 65 * 256 + 257 * 64) + 2 * 128 + 128 + 65 }
-    };
-    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+                    + ((ci) == (co) ? 0 : (ci) * (co)) + 33 * 2 * (co))
+    { { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 8, .fno.modes = { 32 },
+        .time = FD_TIME_FILM, .coords = FD_COORD_OPEN },
+      24 + 9 * 32 + 33 * 32 + 9
+      + 4 * RES(8, 8, 32) + CONV(8, 8, 16) + RES(8, 16, 16) + 3 * RES(16, 16, 16) + CONV(16, 16,
+                                                                                         8)
+      + 4 * RES(16, 16, 8) + 2 * RES(16, 16, 8)
+      + 5 * RES(32, 16, 8) + CONV(16, 16, 8)
+      + 4 * RES(32, 16, 16) + RES(24, 16, 16) + CONV(16, 16, 16)
+      + RES(24, 8, 32) + 4 * RES(16, 8, 32) },
+    /* [HDM], 50 half modes */
+    { { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .width = 256, .layers = 4,
+        .time = FD_TIME_TOKEN, .fno = { .modes = { 50 }, .proj = 256 } },
+      512 + 2 * 257 * 256 + 257 * 256 + 257
+      + 4 * (512 + 2 * 50 * 256 + 256 + 256 + 257 * 1024 + 1025 * 256 + 256) },
+    /* tokens 1 + 24, queries 24 inputs; two blocks; reading and answering, 64 wide */
+    { { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 64, .layers = 2,
+        .points.latent = 32, .time = FD_TIME_FILM, .embed = 32 },
+      26 * 128 + 25 * 128 + 2 * 129 * 64 + 33 * 32 + 33 * 32 + 33 * 12 * 64 + 32 * 64
+      + 4 * (128 + 3 * 64 * 64 + 65 * 64 + 128 + 65 * 256 + 257 * 64) + 2 * 128 + 128 + 65 }
+};
+
+static const struct { fd_arch a; const char *text; } bad_arch[] = {
+    { { .kind = FD_UVIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 } },
+      "fd_net_new: layers of a U-ViT must be odd, are: 4" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 7, .layers = 4, .grid = { 8 },
+        .embed = 2 },
+      "fd_net_new: vit.heads must divide the width, are: 4" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4 },
+      "fd_net_new: grid must be a multiple of the patch, is: 0" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4,
+        .vit.patch = { -1 } },
+      "fd_net_new: vit.patch[0] must be 0..64, is: -1" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+        .vit.pos = 3 },
+      "fd_net_new: vit.pos must be FD_POS_WAVES..FD_POS_NONE, is: 3" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+        .vit.mlp = -2 },
+      "fd_net_new: vit.mlp must be 0..65536, is: -2" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .fno.linear = 1 },
+      "fd_net_new: FD_VIT does not use: fno.linear" },
+    { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .inr.mod = 4 },
+      "fd_net_new: inr.mod must be FD_MOD_NONE..FD_MOD_WEIGHTS, is: 4" },
+    { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .inr.latent = -1 },
+      "fd_net_new: inr.latent must be 0..65536, is: -1" },
+    { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .time = FD_TIME_FILM },
+      "fd_net_new: this kind of network does not take that time: 2" },
+    { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .field.kind = FD_SIREN },
+      "fd_net_new: FD_SIREN does not use: field.kind" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+        .field.kind = FD_VIT },
+      "fd_net_new: field.kind must be 0, FD_SIREN or FD_GABOR, is: 2" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+        .field = { .kind = FD_GABOR, .width = -1 } },
+        "fd_net_new: field.width must be 0..65536, is: -1" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+        .field = { .kind = FD_GABOR, .layers = -1 } },
+        "fd_net_new: field.layers must be 0..9999, is: -1" },
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+        .field = { .kind = FD_GABOR, .pool = 65 } },
+        "fd_net_new: field.pool must be 0..64, is: 65" },
+#define U .nd = 1, .in = 1, .out = 1, .width = 8
+    { { .kind = FD_UNO, U, .u.levels = 7 }, "fd_net_new: u.levels must be 0..6, is: 7" },
+    { { .kind = FD_UNO, U, .u.mult = { 65 } }, "fd_net_new: u.mult[0] must be 0..64, is: 65" },
+    { { .kind = FD_UNO, U, .u.scale = { 2 } }, "fd_net_new: u.scale[0] must be in 0..1" },
+    { { .kind = FD_UNO, U, .fno.pad = { 0, -.5 } }, "fd_net_new: fno.pad[1] must be in 0..4" },
+    { { .kind = FD_UNO, U, .layers = 2 }, "fd_net_new: a U-NO has 1 layer a level, not: 2" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 1,
+        .points.waves = { 17 } },
+      "fd_net_new: points.waves[0] must be 0..16, is: 17" },
+    { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .fno.groups = 3 },
+      "fd_net_new: fno.groups must divide the width, are: 3" },
+    { { .kind = FD_FNO_BLOCK, U, .layers = 1, .u.rank = .5 },
+      "fd_net_new: FD_FNO_BLOCK does not use: u.rank" },
+    { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 10 },
+        "fd_net_new: fno.stencil must be 0..9, is: 10" },
+    { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 4, .grid = { 8, 8, 8 } },
+      "fd_net_new: fno.stencil must be odd, is: 4" },
+    { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .grid = { 8, 8, 8 },
+        .fno = { .groups = 1, .stencil = 3 } },
+      "fd_net_new: FD_FNO_SEPARABLE does not use: fno.stencil" },
+    { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 3 },
+      "fd_net_new: a stencil needs the grid that it is made for: an axis has: 0" },
+    { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 },
+        "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
+    { { .kind = FD_FNO_UNET, U, .fno.groups = 3 },
+      "fd_net_new: fno.groups must divide the width, are: 3" },
+#undef U
+    { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4,
+        .field.kind = FD_GABOR, .vit.pos = FD_POS_NONE },
+      "fd_net_new: grid must be a multiple of the patch, is: 0" }
+};
+
+static void test_counts(void)
+{
+    for (size_t k = 0; k < sizeof counted / sizeof *counted; k++) {
         fd_status st;
         fd_arena a = test_arena(k ? 64 << 20 : (size_t)25734743 * 2 * sizeof(fd_real) + (1 << 20),
                                 &st);
-        fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(1));
-        OK(net && net->count == row[k].count, "%s: %ld numbers, not %ld", explain(&st),
-           net ? (long)net->count : 0L, (long)row[k].count);
+        fd_net *net = fd_net_new(&a, &counted[k].a, fd_seed(1));
+        OK(net && net->count == counted[k].count, "%s: %ld numbers, not %ld", explain(&st),
+           net ? (long)net->count : 0L, (long)counted[k].count);
         double s = 0;
         for (int i = 0; net && i < net->parts; i++)
             if (!strcmp(net->part[i].name, "mid_blocks.0.attn.qkv.w")) {
@@ -926,81 +1047,11 @@ static void test_counts(void)
         OK(k || (net && s > 0), "names of the parts");
         test_free();
     }
-    static const struct { fd_arch a; const char *text; } bad[] = {
-        { { .kind = FD_UVIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 } },
-          "fd_net_new: layers of a U-ViT must be odd, are: 4" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 7, .layers = 4, .grid = { 8 },
-            .embed = 2 },
-          "fd_net_new: vit.heads must divide the width, are: 4" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4 },
-          "fd_net_new: grid must be a multiple of the patch, is: 0" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4,
-            .vit.patch = { -1 } },
-          "fd_net_new: vit.patch[0] must be 0..64, is: -1" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .vit.pos = 3 },
-          "fd_net_new: vit.pos must be FD_POS_WAVES..FD_POS_NONE, is: 3" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .vit.mlp = -2 },
-          "fd_net_new: vit.mlp must be 0..65536, is: -2" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .fno.linear = 1 },
-          "fd_net_new: FD_VIT does not use: fno.linear" },
-        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .inr.mod = 4 },
-          "fd_net_new: inr.mod must be FD_MOD_NONE..FD_MOD_WEIGHTS, is: 4" },
-        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .inr.latent = -1 },
-          "fd_net_new: inr.latent must be 0..65536, is: -1" },
-        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .time = FD_TIME_FILM },
-          "fd_net_new: this kind of network does not take that time: 2" },
-        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .field.kind = FD_SIREN },
-          "fd_net_new: FD_SIREN does not use: field.kind" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field.kind = FD_VIT },
-          "fd_net_new: field.kind must be 0, FD_SIREN or FD_GABOR, is: 2" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = { .kind = FD_GABOR, .width = -1 } },
-            "fd_net_new: field.width must be 0..65536, is: -1" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = { .kind = FD_GABOR, .layers = -1 } },
-            "fd_net_new: field.layers must be 0..9999, is: -1" },
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = { .kind = FD_GABOR, .pool = 65 } },
-            "fd_net_new: field.pool must be 0..64, is: 65" },
-#define U .nd = 1, .in = 1, .out = 1, .width = 8
-        { { .kind = FD_UNO, U, .u.levels = 7 }, "fd_net_new: u.levels must be 0..6, is: 7" },
-        { { .kind = FD_UNO, U, .u.mult = { 65 } }, "fd_net_new: u.mult[0] must be 0..64, is: 65" },
-        { { .kind = FD_UNO, U, .u.scale = { 2 } }, "fd_net_new: u.scale[0] must be in 0..1" },
-        { { .kind = FD_UNO, U, .fno.pad = { 0, -.5 } }, "fd_net_new: fno.pad[1] must be in 0..4" },
-        { { .kind = FD_UNO, U, .layers = 2 }, "fd_net_new: a U-NO has 1 layer a level, not: 2" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 1,
-            .points.waves = { 17 } },
-          "fd_net_new: points.waves[0] must be 0..16, is: 17" },
-        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .fno.groups = 3 },
-          "fd_net_new: fno.groups must divide the width, are: 3" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .u.rank = .5 },
-          "fd_net_new: FD_FNO_BLOCK does not use: u.rank" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 10 },
-            "fd_net_new: fno.stencil must be 0..9, is: 10" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 4, .grid = { 8, 8, 8 } },
-          "fd_net_new: fno.stencil must be odd, is: 4" },
-        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .grid = { 8, 8, 8 },
-            .fno = { .groups = 1, .stencil = 3 } },
-          "fd_net_new: FD_FNO_SEPARABLE does not use: fno.stencil" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .fno.stencil = 3 },
-          "fd_net_new: a stencil needs the grid that it is made for: an axis has: 0" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 },
-            "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
-        { { .kind = FD_FNO_UNET, U, .fno.groups = 3 },
-          "fd_net_new: fno.groups must divide the width, are: 3" },
-#undef U
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4,
-            .field.kind = FD_GABOR, .vit.pos = FD_POS_NONE },
-          "fd_net_new: grid must be a multiple of the patch, is: 0" }
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof bad_arch / sizeof *bad_arch; i++) {
         fd_status st;
         fd_arena a = test_arena(1 << 20, &st);
-        fd_net *net = fd_net_new(&a, &bad[i].a, fd_seed(1));
-        OK(!net && a.st->code == FD_EARG && !strcmp(explain(a.st), bad[i].text), "%s",
+        fd_net *net = fd_net_new(&a, &bad_arch[i].a, fd_seed(1));
+        OK(!net && a.st->code == FD_EARG && !strcmp(explain(a.st), bad_arch[i].text), "%s",
            explain(a.st));
         a.st->code = 0;
     }
@@ -1134,6 +1185,45 @@ static void test_plain_vit(fd_arena a, const int bc[])
     }
 }
 
+/* The layers at one point, whose inputs are u [ni]: y [4]; full: all modulations. */
+static void plain_layers(const fd_net *net, const fd_real *w, const double *full, int ni,
+                         const double *u, double y[4])
+{
+    const int gabor = net->arch.kind == FD_GABOR, mod = net->arch.inr.mod;
+    double h[10];
+    int n = ni;
+    memcpy(h, u, 6 * sizeof *u);
+    for (int l = 0; l < 3; l++) {
+        int out = l < 2 ? 4 : 2;
+        const fd_real *W = w + net->part[2 * l].at, *c = w + net->part[2 * l + 1].at;
+        for (int o = 0; o < out; o++) {
+            double v = (double)c[o];
+            for (int i = 0; i < n; i++) v += h[i] * (double)W[i * out + o];
+            if (l < 2 && mod == FD_MOD_SCALE) v *= 1 + full[l * 8 + 4 + o];
+            if (l < 2 && (mod == FD_MOD_SCALE || mod == FD_MOD_SHIFT))
+                v += full[l * 4 * mod + o];
+            y[o] = l == 2 ? v : sin(1.7 * v) * (gabor ? exp(-10 * v * v) : 1);
+        }
+        memcpy(h, y, 4 * sizeof *y);
+        if (gabor) memcpy(h + 4, u, 6 * sizeof *u);
+        n = gabor ? 4 + ni : 4;
+    }
+}
+
+static void inr_errors(const fd_net *net, const fd_space *s, const fd_real *x, const double *time,
+                       fd_tape *t, fd_status *st)
+{
+    enum { B = 2, P = 12 };
+    fd_var *y = fd_inr(net, t, s, B, NULL, time, NULL);
+    OK(!y && !strcmp(explain(st), "fd_inr: wants x [b][in][points], none where in is 0: "
+                                  "b, in, points: 2, 1, 12"), "%s", explain(st));
+    st->code = 0;
+    y = fd_inr(net, t, s, B, fd_input(t, 3, S(B, 1, P), x), time, fd_input(t, 2, S(B, 3), x));
+    OK(!y && !strcmp(explain(st), "fd_inr: wants modulations [b][fd_inr_size]: b, "
+                                  "fd_inr_size: 2, 0"), "%s", explain(st));
+    st->code = 0;
+}
+
 /* coordinate networks by plain loops: kind, modulation, latent */
 static void test_plain_coords(fd_arena mem)
 {
@@ -1169,9 +1259,9 @@ static void test_plain_coords(fd_arena mem)
             for (ptrdiff_t i = 0; i < base; i++)
                 w[i] = net->w[i] + (fd_real)(mod == FD_MOD_WEIGHTS ? full[i] : 0);
             for (int p = 0; p < P; p++) {
-                double u[6], h[10], y[4], u0 = p / 4 / 3., u1 = k % 2 ? (p % 4 + .5) / 4
-                    : (p % 4 + 1) / 5.;
-                int ni = 0, n;
+                double u[6], y[4], u0 = p / 4 / 3.;
+                double u1 = k % 2 ? (p % 4 + .5) / 4 : (p % 4 + 1) / 5.;
+                int ni = 0;
                 for (int i = 0; i < 2 && plain_edges; i++) u[ni++] = 2 * (i ? u1 : u0) - 1;
                 for (int i = 0; i < 4 && !plain_edges; i++) {
                     double at = i < 2 ? pi * u1 : 2 * pi * u0;        /* the last axis first */
@@ -1179,23 +1269,7 @@ static void test_plain_coords(fd_arena mem)
                 }
                 if (in) u[ni++] = (double)x[b * P + p];
                 u[ni++] = 2 * .9 * time[b] - 1;
-                memcpy(h, u, sizeof u);
-                n = ni;
-                for (int l = 0; l < 3; l++) {
-                    int out = l < 2 ? 4 : 2;
-                    const fd_real *W = w + net->part[2 * l].at, *c = w + net->part[2 * l + 1].at;
-                    for (int o = 0; o < out; o++) {
-                        double v = (double)c[o];
-                        for (int i = 0; i < n; i++) v += h[i] * (double)W[i * out + o];
-                        if (l < 2 && mod == FD_MOD_SCALE) v *= 1 + full[l * 8 + 4 + o];
-                        if (l < 2 && (mod == FD_MOD_SCALE || mod == FD_MOD_SHIFT))
-                            v += full[l * 4 * mod + o];
-                        y[o] = l == 2 ? v : sin(1.7 * v) * (gabor ? exp(-10 * v * v) : 1);
-                    }
-                    memcpy(h, y, sizeof y);
-                    if (gabor) memcpy(h + 4, u, sizeof u);
-                    n = gabor ? 4 + ni : 4;
-                }
+                plain_layers(net, w, full, ni, u, y);
                 for (int o = 0; o < 2; o++) want[(b * 2 + o) * P + p] = (fd_real)y[o];
             }
         }
@@ -1207,15 +1281,7 @@ static void test_plain_coords(fd_arena mem)
         if (mod || !in) continue;
         fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, P), x), time);
         OK(y && z && !memcmp(z->x, y->x, sizeof(fd_real) * B * 2 * P), "fd_forward is fd_inr");
-        y = fd_inr(net, &t, &s, B, NULL, time, NULL);
-        OK(!y && !strcmp(explain(a.st), "fd_inr: wants x [b][in][points], none where in is 0: "
-                                       "b, in, points: 2, 1, 12"), "%s", explain(a.st));
-        a.st->code = 0;
-        y = fd_inr(net, &t, &s, B, fd_input(&t, 3, S(B, 1, P), x), time,
-                   fd_input(&t, 2, S(B, 3), x));
-        OK(!y && !strcmp(explain(a.st), "fd_inr: wants modulations [b][fd_inr_size]: b, "
-                                       "fd_inr_size: 2, 0"), "%s", explain(a.st));
-        a.st->code = 0;
+        inr_errors(net, &s, x, time, &t, a.st);
     }
 }
 
@@ -1230,45 +1296,46 @@ static double loss_of(const fd_net *net, const fd_space *s, int mode, fd_real *x
     return l ? (double)l->x[0] : 0;
 }
 
+static const struct { const char *name; int b, n[2]; fd_arch arch; } blocks[] = {
+    { "lines of a plane, by time", 2, { 61, 59 },
+      { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 5, .layers = 2,
+        .time = FD_TIME_FILM, .embed = 4, .coords = FD_COORD_OPEN,
+        .fno = { .modes = { 5, 6 }, .lift = 24, .proj = 22 } } },
+    { "lines of a plane", 1, { 50, 77 },
+      { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 9, .layers = 2,
+        .time = FD_TIME_CHANNEL, .fno = { .modes = { 3, 4 }, .proj = 30 } } },
+    { "samples", 53, { 37 },
+      { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 18, .layers = 2,
+        .time = FD_TIME_FILM, .embed = 4,
+        .fno = { .modes = { 12 }, .lift = 20, .proj = 23 } } },
+    { "sines, not modulated", 2, { 61, 35 },
+      { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 33, .layers = 2, .inr.omega = 3,
+        .time = FD_TIME_CHANNEL } },
+    { "sines, modulated", 2, { 1501 },
+      { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+        .time = FD_TIME_CHANNEL, .inr.omega = 3, .fno = { .modes = { 4 }, .lift = -1 },
+        .field = { .kind = FD_SIREN, .width = 50, .layers = 2 } } },
+    { "sines, several fields, samples by the dozen", 21, { 143 },
+      { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 6, .width = 34, .layers = 3,
+        .inr.omega = 2 } },
+    { "attention", 2, { 20, 21 },
+      { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3,
+        .grid = { 20, 21 }, .time = FD_TIME_TOKEN, .vit = { .heads = 2, .mlp = 66 } } },
+    { "attention, hidden layers kept", 3, { 121 },
+      { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 68, .layers = 1, .grid = { 121 },
+        .time = FD_TIME_TOKEN, .vit = { .heads = 4, .mlp = 66 } } },
+};
+
 /* Fused kernels work on blocks of rows, rows of grids and samples: where there are many blocks and
  * a rest, values and gradients by weights and input are those of the composed operators. */
 static void test_blocks(fd_arena mem)
 {
-    static const struct { const char *name; int b, n[2]; fd_arch arch; } row[] = {
-        { "lines of a plane, by time", 2, { 61, 59 },
-          { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 5, .layers = 2,
-            .time = FD_TIME_FILM, .embed = 4, .coords = FD_COORD_OPEN,
-            .fno = { .modes = { 5, 6 }, .lift = 24, .proj = 22 } } },
-        { "lines of a plane", 1, { 50, 77 },
-          { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 9, .layers = 2,
-            .time = FD_TIME_CHANNEL, .fno = { .modes = { 3, 4 }, .proj = 30 } } },
-        { "samples", 53, { 37 },
-          { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 18, .layers = 2,
-            .time = FD_TIME_FILM, .embed = 4,
-            .fno = { .modes = { 12 }, .lift = 20, .proj = 23 } } },
-        { "sines, not modulated", 2, { 61, 35 },
-          { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 33, .layers = 2, .inr.omega = 3,
-            .time = FD_TIME_CHANNEL } },
-        { "sines, modulated", 2, { 1501 },
-          { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-            .time = FD_TIME_CHANNEL, .inr.omega = 3, .fno = { .modes = { 4 }, .lift = -1 },
-            .field = { .kind = FD_SIREN, .width = 50, .layers = 2 } } },
-        { "sines, several fields, samples by the dozen", 21, { 143 },
-          { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 6, .width = 34, .layers = 3,
-            .inr.omega = 2 } },
-        { "attention", 2, { 20, 21 },
-          { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3,
-            .grid = { 20, 21 }, .time = FD_TIME_TOKEN, .vit = { .heads = 2, .mlp = 66 } } },
-        { "attention, hidden layers kept", 3, { 121 },
-          { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 68, .layers = 1, .grid = { 121 },
-            .time = FD_TIME_TOKEN, .vit = { .heads = 4, .mlp = 66 } } },
-    };
-    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+    for (size_t k = 0; k < sizeof blocks / sizeof *blocks; k++) {
         fd_arena a = mem;
-        int b = row[k].b, out = row[k].arch.out;
-        fd_space s = fd_grid(&a, row[k].arch.nd, row[k].n, NULL, NULL, out);
-        fd_net *net = fd_net_new(&a, &row[k].arch, fd_seed(2));
-        if (!net) { OK(0, "%s: %s", row[k].name, explain(a.st)); return; }
+        int b = blocks[k].b, out = blocks[k].arch.out;
+        fd_space s = fd_grid(&a, blocks[k].arch.nd, blocks[k].n, NULL, NULL, out);
+        fd_net *net = fd_net_new(&a, &blocks[k].arch, fd_seed(2));
+        if (!net) { OK(0, "%s: %s", blocks[k].name, explain(a.st)); return; }
         shake(net, 8);
         int n[3] = { b, 1, (int)s.points };
         ptrdiff_t size = b * s.points, count[3] = { size * out, size, net->count };
@@ -1283,26 +1350,53 @@ static void test_blocks(fd_arena mem)
             fd_var *in = fd_param(&t, 3, n, x, NULL), *u = fd_forward(net, &t, &s, in, time);
             fd_var *d = NULL;
             fd_var *l = fd_mse_loss(&t, &s, u, y, NULL);
-            if (!l) { OK(0, "%s: %s", row[k].name, explain(a.st)); return; }
+            if (!l) { OK(0, "%s: %s", blocks[k].name, explain(a.st)); return; }
             loss[mode] = (double)l->x[0];
             memcpy(to[0], u->x, (size_t)count[0] * sizeof *x);
             if (!mode) continue;
             memset(net->g, 0, (size_t)net->count * sizeof *net->g);
             fd_backward(&t, l);
             fd_grad(&t, l, NULL, 1, &in, &d);
-            if (!d) { OK(0, "%s: %s", row[k].name, explain(a.st)); return; }
+            if (!d) { OK(0, "%s: %s", blocks[k].name, explain(a.st)); return; }
             memcpy(to[1], d->x, (size_t)count[1] * sizeof *x);
             memcpy(to[2], net->g, (size_t)count[2] * sizeof *x);
         }
         NEAR(loss[FD_GRAD], loss[FD_GRAD2], TOL(1e-12, 1e-5) * loss[FD_GRAD2], "%s: loss",
-             row[k].name);
+             blocks[k].name);
         OK(!memcmp(got[FD_EVAL][0], got[FD_GRAD][0], (size_t)count[0] * sizeof *x),
-           "%s: the same bits without gradients", row[k].name);
+           "%s: the same bits without gradients", blocks[k].name);
         for (int i = 0; i < 3; i++)
             NEAR(test_rel(count[i], got[FD_GRAD][i], got[FD_GRAD2][i]), 0,
-                 TOL(1e-12, i ? 1e-4 : 1e-5), "%s: %s", row[k].name,
+                 TOL(1e-12, i ? 1e-4 : 1e-5), "%s: %s", blocks[k].name,
                  i == 0 ? "values" : i == 1 ? "gradient by the input" : "by the weights");
     }
+}
+
+/* The model and its vjp; the same in pieces. */
+static void network_as_model(int k, const fd_net *net, const fd_space *s, const fd_real *x,
+                             const fd_real *y, fd_arena a)
+{
+    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+    const ptrdiff_t size = fd_size(s);
+    const double h = TOL(1e-4, 4e-3);
+    fd_model m = fd_net_model(&a, net, FD_X0);
+    double time[2] = { .3, .8 };
+    fd_real *u = fd_new(&a, fd_real, 2 * size), *v = fd_new(&a, fd_real, 2 * size);
+    m.vjp(m.self, s, 2, x, time, y, v, a);
+    double dot = 0, diff = 0;
+    fd_real *q = normals(&a, 9, 2 * size), *xq = fd_new(&a, fd_real, 2 * size);
+    for (int j = 0; j < 4; j++) {
+        for (ptrdiff_t i = 0; i < 2 * size; i++) xq[i] = x[i] + (fd_real)(step[j] * h) * q[i];
+        m.eval(m.self, s, 2, xq, time, u, a);
+        for (ptrdiff_t i = 0; i < 2 * size; i++)
+            diff += c[j] * (double)u[i] * (double)y[i] / (12 * h);
+    }
+    for (ptrdiff_t i = 0; i < 2 * size; i++) dot += (double)v[i] * (double)q[i];
+    NEAR(dot, diff, TOL(1e-5, .05) * (1 + fabs(dot)), "network %d: vjp", k);
+    m.eval(m.self, s, 2, x, time, u, a);
+    for (int i = 0; i < 2; i++)
+        m.eval(m.self, s, 1, x + i * size, time + i, xq + i * size, a);
+    OK(!memcmp(xq, u, sizeof *u * (size_t)(2 * size)), "network %d: a batch in pieces", k);
 }
 
 static void test_network_gradients(fd_arena mem)
@@ -1342,26 +1436,7 @@ static void test_network_gradients(fd_arena mem)
             net->w[i] = was;
             NEAR((double)g[i], d, TOL(1e-8, 2e-2) * largest, "network %d: weight %d", k, (int)i);
         }
-        /* the model and its vjp; the same in pieces */
-        fd_model m = fd_net_model(&a, net, FD_X0);
-        double time[2] = { .3, .8 };
-        fd_real *u = fd_new(&a, fd_real, 2 * size), *v = fd_new(&a, fd_real, 2 * size);
-        m.vjp(m.self, &s, 2, x, time, y, v, a);
-        double dot = 0, diff = 0;
-        fd_real *q = normals(&a, 9, 2 * size), *xq = fd_new(&a, fd_real, 2 * size);
-        h = TOL(1e-4, 4e-3);
-        for (int j = 0; j < 4; j++) {
-            for (ptrdiff_t i = 0; i < 2 * size; i++) xq[i] = x[i] + (fd_real)(step[j] * h) * q[i];
-            m.eval(m.self, &s, 2, xq, time, u, a);
-            for (ptrdiff_t i = 0; i < 2 * size; i++)
-                diff += c[j] * (double)u[i] * (double)y[i] / (12 * h);
-        }
-        for (ptrdiff_t i = 0; i < 2 * size; i++) dot += (double)v[i] * (double)q[i];
-        NEAR(dot, diff, TOL(1e-5, .05) * (1 + fabs(dot)), "network %d: vjp", k);
-        m.eval(m.self, &s, 2, x, time, u, a);
-        for (int i = 0; i < 2; i++)
-            m.eval(m.self, &s, 1, x + i * size, time + i, xq + i * size, a);
-        OK(!memcmp(xq, u, sizeof *u * (size_t)(2 * size)), "network %d: a batch in pieces", k);
+        network_as_model(k, net, &s, x, y, a);
         OK(!a.st->code, "%s", explain(a.st));
 #ifndef FD_NO_STDIO
         const char *path = test_path("arch.safetensors");
@@ -1396,6 +1471,28 @@ static double label_loss(fd_net *net, const fd_space *s, int mode, const int *la
     if (mode) fd_backward(&t, l);
     if (u && out) memcpy(out, u->x, (size_t)fd_count(u) * sizeof *out);
     return l ? (double)l->x[0] : NAN;
+}
+
+/* A network k with labels has a checkpoint, and refuses those that it does not have. */
+static void label_rest(int k, fd_net *net, fd_net *bare, const fd_space *s, int *label,
+                       const fd_real *x, const fd_real *y, fd_arena a)
+{
+#ifndef FD_NO_STDIO
+    fd_net *again;
+    fd_net_save(a.st, test_path("label.safetensors"), net, NULL, NULL, a);
+    fd_net_load(&a, test_path("label.safetensors"), &again, NULL);
+    OK(again && again->arch.labels == 3
+       && !memcmp(again->w, net->w, sizeof *net->w * (size_t)net->count),
+       "network %d: its checkpoint: %s", k, explain(a.st));
+#endif
+    for (int bad = 0; bad < 4; bad++) {
+        label[0] = bad ? -2 : 3;
+        if (bad < 2) label_loss(net, s, FD_EVAL, label, x, y, NULL, a);
+        else if (bad == 2) label_loss(bare, s, FD_EVAL, label, x, y, NULL, a);
+        else fd_net_labelled(&a, net, FD_X0, 3);
+        OK(a.st->code == FD_EARG, "wrong label %d: %s", bad, explain(a.st));
+        a.st->code = FD_OK;
+    }
 }
 
 /* what is told of each function, in networks of every kind that takes it */
@@ -1455,22 +1552,7 @@ static void test_labels(fd_arena mem)
         label_loss(net, &s, FD_EVAL, label, x, y, u + 3 * size, a);
         NEAR(test_rel(size, u + 3 * size, u), 0, TOL(1e-12, 1e-5),
              "network %d: equal rows, equal answers", of[k]);
-#ifndef FD_NO_STDIO
-        fd_net *again;
-        fd_net_save(a.st, test_path("label.safetensors"), net, NULL, NULL, a);
-        fd_net_load(&a, test_path("label.safetensors"), &again, NULL);
-        OK(again && again->arch.labels == 3
-           && !memcmp(again->w, net->w, sizeof *net->w * (size_t)net->count),
-           "network %d: its checkpoint: %s", of[k], explain(a.st));
-#endif
-        for (int bad = 0; bad < 4; bad++) {
-            label[0] = bad ? -2 : 3;
-            if (bad < 2) label_loss(net, &s, FD_EVAL, label, x, y, NULL, a);
-            else if (bad == 2) label_loss(bare, &s, FD_EVAL, label, x, y, NULL, a);
-            else fd_net_labelled(&a, net, FD_X0, 3);
-            OK(a.st->code == FD_EARG, "wrong label %d: %s", bad, explain(a.st));
-            a.st->code = FD_OK;
-        }
+        label_rest(of[k], net, bare, &s, label, x, y, a);
     }
     fd_arch none = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .labels = 2 };
     OK(!fd_net_new(&mem, &none, fd_seed(1)) && mem.st->code == FD_EARG, "labels without time: %s",
@@ -1651,6 +1733,58 @@ static fd_var *pt_block(fd_tape *t, const char *g, fd_var *h, fd_var *from, int 
     return fd_add(t, h, pt_dense(t, g, "mlp.fc2", u));
 }
 
+/* Blocks over the points of a cloud: those of a grid in another order, one of them cut in two. */
+static void points_cloud(fd_arena a)
+{
+    enum { B = 2 };
+    const double time[B] = { .3, .8 };
+    fd_real *x = normals(&a, 1, B * 12);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_net *net = fd_net_new(&a, &zoo[12], fd_seed(2));
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    shake(net, 4);
+    fd_space g = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 }, NULL, 1);
+    fd_real at2[13 * 2], w2[13], b2[13], x2[B * 13];
+    fd_real q2[2 * 2] = { (fd_real)1.1, (fd_real).4, 0, (fd_real).25 };
+    int order[12];
+    fd_perm(fd_seed(3), 12, order);
+    for (int i = 0; i < 13; i++) {                    /* point 12 is the first one again */
+        int k = order[i % 12];
+        at2[2 * i] = (fd_real)fd_coord(&g, 0, k / 4);
+        at2[2 * i + 1] = (fd_real)fd_coord(&g, 1, k % 4);
+        w2[i] = (fd_real)(i == 0 ? .03 : i == 12 ? .07 : .1);
+        b2[i] = 1;
+        for (int b = 0; b < B; b++) x2[b * 13 + i] = x[b * 12 + k];
+    }
+    fd_space c = fd_dense(&g, 12, 1, b2, b2, 1), d = fd_dense(NULL, 13, 1, b2, w2, 1);
+    fd_space far = fd_dense(NULL, 2, 1, b2, b2, 1);
+    fd_real x12[B * 12];
+    for (int i = 0; i < B * 12; i++) x12[i] = x2[i / 12 * 13 + i % 12];
+    memcpy(d.len, g.len, sizeof d.len);
+    memcpy(far.len, g.len, sizeof d.len);
+    c.at = d.at = at2;
+    far.at = q2;
+    fd_var *y = fd_forward(net, &t, &g, fd_input(&t, 3, S(B, 1, 12), x), time);
+    fd_var *z = fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time);
+    fd_var *v[3] = { fd_query(net, &t, &g, fd_input(&t, 3, S(B, 1, 12), x), time, &far),
+                     fd_query(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time, &far),
+                     fd_query(net, &t, &d, fd_input(&t, 3, S(B, 1, 13), x2), time, &far) };
+    if (!y || !z || !v[0] || !v[1] || !v[2]) { OK(0, "%s", explain(a.st)); return; }
+    for (int i = 0; i < B * 12; i++)
+        NEAR((double)z->x[i], (double)y->x[i / 12 * 12 + order[i % 12]], TOL(1e-13, 1e-5),
+             "point %d", i);
+    for (int i = 1; i < 3; i++)
+        NEAR(test_rel(2 * B, v[i]->x, v[0]->x), 0, TOL(1e-12, 1e-5),
+             i > 1 ? "a point cut in two" : "a cloud");
+    fd_model m = fd_net_model(&a, net, FD_X0);        /* a sampler's model on a cloud */
+    m.eval(m.self, &c, B, x12, time, x2, a);
+    OK(!memcmp(x2, z->x, sizeof(fd_real) * B * 12), "as a model: %s", explain(a.st));
+    c.at = NULL;
+    OK(!fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time) && a.st->code == FD_ESHAPE,
+       "%s", explain(a.st));
+    a.st->code = 0;
+}
+
 static void test_points(fd_arena mem)
 {
     enum { P = 6, B = 2 };
@@ -1705,53 +1839,28 @@ static void test_points(fd_arena mem)
              e,
              explain(a.st));
     }
-    fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_var *y;
+    points_cloud(mem);
+}
 
-    arch = zoo[12];                                   /* blocks over the points */
-    net = fd_net_new(&a, &arch, fd_seed(2));
+static void tucker_ranks(fd_arena a)
+{
+    fd_arch arch = { .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 16,
+                     .fno.modes = { 16, 16 }, .u = { .levels = 1, .rank = .1 } };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
     if (!net) { OK(0, "%s", explain(a.st)); return; }
-    shake(net, 4);
-    fd_space g = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 }, NULL, 1);
-    fd_real at2[13 * 2], w2[13], b2[13], x2[B * 13];
-    fd_real q2[2 * 2] = { (fd_real)1.1, (fd_real).4, 0, (fd_real).25 };
-    int order[12];
-    fd_perm(fd_seed(3), 12, order);
-    for (int i = 0; i < 13; i++) {                    /* point 12 is the first one again */
-        int k = order[i % 12];
-        at2[2 * i] = (fd_real)fd_coord(&g, 0, k / 4);
-        at2[2 * i + 1] = (fd_real)fd_coord(&g, 1, k % 4);
-        w2[i] = (fd_real)(i == 0 ? .03 : i == 12 ? .07 : .1);
-        b2[i] = 1;
-        for (int b = 0; b < B; b++) x2[b * 13 + i] = x[b * 12 + k];
+    plain_net = net;
+    const fd_part *p = &net->part[2];
+    OK(!strcmp(p->name, "step0.core") && p->n[0] == 9 && p->n[1] == 5 && p->n[2] == 9
+       && p->n[3] == 9,
+       "%s %d %d %d %d, not .544 times 16 9 16 16", p->name, p->n[0], p->n[1], p->n[2], p->n[3]);
+    double square = 1;              /* of the entries of the whole: E |core|^2 prod E |u|^2 ranks */
+    for (int i = 0; i < 5; i++) {
+        double sum = 0, n = 1;
+        for (int j = 0; j < p[i].nd - 1; j++) n *= p[i].n[j];
+        for (int j = 0; j < 2 * n; j++) sum += pow((double)net->w[p[i].at + j], 2) / n;
+        square *= sum * (i ? 1 : n);
     }
-    fd_space c = fd_dense(&g, 12, 1, b2, b2, 1), d = fd_dense(NULL, 13, 1, b2, w2, 1);
-    fd_space far = fd_dense(NULL, 2, 1, b2, b2, 1);
-    fd_real x12[B * 12];
-    for (int i = 0; i < B * 12; i++) x12[i] = x2[i / 12 * 13 + i % 12];
-    memcpy(d.len, g.len, sizeof d.len);
-    memcpy(far.len, g.len, sizeof d.len);
-    c.at = d.at = at2;
-    far.at = q2;
-    y = fd_forward(net, &t, &g, fd_input(&t, 3, S(B, 1, 12), x), time);
-    fd_var *z = fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time);
-    fd_var *v[3] = { fd_query(net, &t, &g, fd_input(&t, 3, S(B, 1, 12), x), time, &far),
-                     fd_query(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time, &far),
-                     fd_query(net, &t, &d, fd_input(&t, 3, S(B, 1, 13), x2), time, &far) };
-    if (!y || !z || !v[0] || !v[1] || !v[2]) { OK(0, "%s", explain(a.st)); return; }
-    for (int i = 0; i < B * 12; i++)
-        NEAR((double)z->x[i], (double)y->x[i / 12 * 12 + order[i % 12]], TOL(1e-13, 1e-5),
-             "point %d", i);
-    for (int i = 1; i < 3; i++)
-        NEAR(test_rel(2 * B, v[i]->x, v[0]->x), 0, TOL(1e-12, 1e-5),
-             i > 1 ? "a point cut in two" : "a cloud");
-    fd_model m = fd_net_model(&a, net, FD_X0);        /* a sampler's model on a cloud */
-    m.eval(m.self, &c, B, x12, time, x2, a);
-    OK(!memcmp(x2, z->x, sizeof(fd_real) * B * 12), "as a model: %s", explain(a.st));
-    c.at = NULL;
-    OK(!fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time) && a.st->code == FD_ESHAPE,
-       "%s", explain(a.st));
-    a.st->code = 0;
+    NEAR(square, 1 / 16., .02, "size of the first weights");
 }
 
 /* a U-NO of Tucker tensors is the one with the whole weights; their ranks */
@@ -1804,24 +1913,7 @@ static void test_tucker(fd_arena a)
     fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, 20), x), NULL);
     fd_var *z = fd_forward(whole, &t, &s, fd_input(&t, 3, S(1, 1, 20), x), NULL);
     NEAR(y && z ? test_rel(20, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "Tucker: %s", explain(a.st));
-
-    arch = (fd_arch){ .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 16,
-                      .fno.modes = { 16, 16 }, .u = { .levels = 1, .rank = .1 } };
-    net = fd_net_new(&a, &arch, fd_seed(2));
-    if (!net) { OK(0, "%s", explain(a.st)); return; }
-    plain_net = net;
-    const fd_part *p = &net->part[2];
-    OK(!strcmp(p->name, "step0.core") && p->n[0] == 9 && p->n[1] == 5 && p->n[2] == 9
-       && p->n[3] == 9,
-       "%s %d %d %d %d, not .544 times 16 9 16 16", p->name, p->n[0], p->n[1], p->n[2], p->n[3]);
-    double square = 1;              /* of the entries of the whole: E |core|^2 prod E |u|^2 ranks */
-    for (int i = 0; i < 5; i++) {
-        double sum = 0, n = 1;
-        for (int j = 0; j < p[i].nd - 1; j++) n *= p[i].n[j];
-        for (int j = 0; j < 2 * n; j++) sum += pow((double)net->w[p[i].at + j], 2) / n;
-        square *= sum * (i ? 1 : n);
-    }
-    NEAR(square, 1 / 16., .02, "size of the first weights");
+    tucker_ranks(a);
 }
 
 /* [HDM] written out; without activations and norms the same function on two grids; the two
@@ -1948,6 +2040,66 @@ static void test_u_shapes(fd_arena mem)
     NEAR(y ? (double)worst : 1, 0, TOL(1e-13, 1e-5) * fabs((double)y->x[0]), "a constant field");
 }
 
+/* The points of the grid in another order, as a cloud, in network k; one point alone. */
+static void field_cloud(int k, const fd_net *net, const fd_space *s, fd_tape *t, fd_var *vx,
+                        const double *time, const fd_var *y, double size, fd_arena *a)
+{
+    const fd_arch *arch = &zoo[k];
+    const int nd = arch->nd, in = arch->in, out = arch->out, P = (int)s->points, B = 2;
+    fd_var *q;
+    fd_real *at = fd_new(a, fd_real, P * nd), *one = fd_new(a, fd_real, P);
+    int *order = fd_new(a, int, P);
+    if (!order) { OK(0, "%s", explain(a->st)); return; }
+    fd_perm(fd_seed(7), P, order);
+    for (int i = 0; i < P; i++) {
+        at[i * nd] = (fd_real)fd_coord(s, 0, nd == 2 ? order[i] / 15 : order[i]);
+        if (nd == 2) at[i * nd + 1] = (fd_real)fd_coord(s, 1, order[i] % 15);
+        one[i] = 1;
+    }
+    fd_space cloud = fd_dense(NULL, P, 1, one, one, in);
+    q = fd_query(net, t, s, vx, time, &cloud);
+    char want[128];
+    snprintf(want, sizeof want, "fd_query: wants a grid, or points with coordinates: axes of "
+                                "the network, of the space: %d, 0", nd);
+    OK(!q && !strcmp(explain(a->st), want), "%s", explain(a->st));
+    a->st->code = 0;
+    cloud.at = at;
+    q = fd_query(net, t, s, vx, time, &cloud);
+    if (arch->field.pixels || arch->points.pixels) {
+        OK(!q
+           && !strcmp(explain(a->st),
+                      "fd_query: the network takes pixels where it answers: wants grids"),
+           "%s", explain(a->st));
+        a->st->code = 0;
+        return;
+    }
+    for (int i = 0; i < B * out * P && q; i++)
+        NEAR((double)q->x[i], (double)y->x[i / P * P + order[i % P]], TOL(1e-13, 1e-5) * size,
+             "network %d: point %d of the cloud", k, i);
+    OK(q != NULL, "%s", explain(a->st));
+}
+
+/* A network without a field answers nowhere. */
+static void no_field(fd_arena mem)
+{
+    fd_arena a = mem;
+    fd_net *net = fd_net_new(&a, &zoo[1], fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(8), NULL, NULL, 1), r = fd_grid(&a, 1, S(4), NULL, NULL, 1);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    double time = .3;
+    fd_var *x = fd_input(&t, 3, S(1, 1, 8), normals(&a, 1, 8));
+    OK(!fd_encode(net, &t, &s, x, &time) && a.st->code == FD_EARG, "%s", explain(a.st));
+    a.st->code = 0;
+    OK(!fd_query(net, &t, &s, x, &time, &r) && a.st->code == FD_EARG
+       && !strcmp(explain(a.st),
+                  "fd_query: only networks with a field, on points or of your own answer anywhere: "
+                  "FD_VIT"),
+       "%s", explain(a.st));
+    a.st->code = 0;
+    OK(!fd_encode(NULL, &t, &s, x, &time) && !fd_query(net, &t, &s, NULL, &time, &r) && !a.st->code,
+       "NULL");
+}
+
 /* Networks with a field: encoding, then the field; the same function on every grid, on points, at
  * one point; an input that is the same function on two grids gives the same modulations. */
 static void test_fields(fd_arena mem)
@@ -1988,54 +2140,9 @@ static void test_fields(fd_arena mem)
         }
         NEAR(worst / size, 0, TOL(1e-12, 1e-4), "network %d: queries on a finer grid", k);
 
-        /* the points of the grid in another order, as a cloud; one point alone */
-        fd_real *at = fd_new(&a, fd_real, P * nd), *one = fd_new(&a, fd_real, P);
-        int *order = fd_new(&a, int, P);
-        if (!order) { OK(0, "%s", explain(a.st)); return; }
-        fd_perm(fd_seed(7), P, order);
-        for (int i = 0; i < P; i++) {
-            at[i * nd] = (fd_real)fd_coord(&s, 0, nd == 2 ? order[i] / 15 : order[i]);
-            if (nd == 2) at[i * nd + 1] = (fd_real)fd_coord(&s, 1, order[i] % 15);
-            one[i] = 1;
-        }
-        fd_space cloud = fd_dense(NULL, P, 1, one, one, in);
-        q = fd_query(net, &t, &s, vx, time, &cloud);
-        char want[128];
-        snprintf(want, sizeof want, "fd_query: wants a grid, or points with coordinates: axes of "
-                                    "the network, of the space: %d, 0", nd);
-        OK(!q && !strcmp(explain(a.st), want), "%s", explain(a.st));
-        a.st->code = 0;
-        cloud.at = at;
-        q = fd_query(net, &t, &s, vx, time, &cloud);
-        if (arch.field.pixels || arch.points.pixels) {
-            OK(!q
-               && !strcmp(explain(a.st),
-                          "fd_query: the network takes pixels where it answers: wants grids"),
-               "%s", explain(a.st));
-            a.st->code = 0;
-            continue;
-        }
-        for (int i = 0; i < B * out * P && q; i++)
-            NEAR((double)q->x[i], (double)y->x[i / P * P + order[i % P]], TOL(1e-13, 1e-5) * size,
-                 "network %d: point %d of the cloud", k, i);
-        OK(q != NULL, "%s", explain(a.st));
+        field_cloud(k, net, &s, &t, vx, time, y, size, &a);
     }
-    fd_arena a = mem;
-    fd_net *net = fd_net_new(&a, &zoo[1], fd_seed(2));
-    fd_space s = fd_grid(&a, 1, S(8), NULL, NULL, 1), r = fd_grid(&a, 1, S(4), NULL, NULL, 1);
-    fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    double time = .3;
-    fd_var *x = fd_input(&t, 3, S(1, 1, 8), normals(&a, 1, 8));
-    OK(!fd_encode(net, &t, &s, x, &time) && a.st->code == FD_EARG, "%s", explain(a.st));
-    a.st->code = 0;
-    OK(!fd_query(net, &t, &s, x, &time, &r) && a.st->code == FD_EARG
-       && !strcmp(explain(a.st),
-                  "fd_query: only networks with a field, on points or of your own answer anywhere: "
-                  "FD_VIT"),
-       "%s", explain(a.st));
-    a.st->code = 0;
-    OK(!fd_encode(NULL, &t, &s, x, &time) && !fd_query(net, &t, &s, NULL, &time, &r) && !a.st->code,
-       "NULL");
+    no_field(mem);
 }
 
 /* ---- Meta-learning ---- */
@@ -2064,6 +2171,23 @@ static double outer(const struct inner *in, int mode, int steps, double clip, fd
     if (dm) fd_backward(&t, l);
     OK(l != NULL, "%s", explain(a.st));
     return l ? (double)l->x[0] : 0;
+}
+
+/* In every size of arena. */
+static void meta_starved(struct inner *in, int steps, double clip, fd_real *m, fd_real *rate, int M,
+                         fd_arena a)
+{
+    int refused = 0;
+    for (size_t size = 0; size < 1 << 20; size += 512) {
+        fd_status st;
+        fd_arena b = fd_arena_over(a.beg, size, &st);
+        fd_tape u = fd_tape_begin(&b, FD_GRAD2);
+        fd_var *vm = fd_param(&u, 2, S(2, M), m, NULL);
+        vm = fd_adapt(&u, steps, clip, vm, fd_input(&u, 1, &M, rate), inner_loss, in);
+        fd_backward(&u, inner_loss(in, &u, vm));
+        refused += st.code == FD_ENOMEM;
+        if (st.code != FD_ENOMEM) { OK(!st.code && vm && refused, "%s", explain(&st)); break; }
+    }
 }
 
 static void test_meta(fd_arena mem)
@@ -2123,18 +2247,7 @@ static void test_meta(fd_arena mem)
         OK(end && g, "%s", explain(a.st));
         OK(!fd_adapt(&t, 1, 0, NULL, vm, inner_loss, &in) && !a.st->code, "NULL");
 
-        /* in every size of arena */
-        int refused = 0;
-        for (size_t size = 0; k % 3 == 0 && size < 1 << 20; size += 512) {
-            fd_status st;
-            fd_arena b = fd_arena_over(a.beg, size, &st);
-            fd_tape u = fd_tape_begin(&b, FD_GRAD2);
-            vm = fd_param(&u, 2, S(2, M), m, NULL);
-            vm = fd_adapt(&u, steps, clip, vm, fd_input(&u, 1, &M, rate), inner_loss, &in);
-            fd_backward(&u, inner_loss(&in, &u, vm));
-            refused += st.code == FD_ENOMEM;
-            if (st.code != FD_ENOMEM) { OK(!st.code && vm && refused, "%s", explain(&st)); break; }
-        }
+        if (k % 3 == 0) meta_starved(&in, steps, clip, m, rate, M, a);
     }
 }
 
@@ -2156,9 +2269,104 @@ static const fd_arch adapts[] = {
                .blind = 1 } } };
 enum { ADAPTS = sizeof adapts / sizeof *adapts };
 
-static void test_adapting(fd_arena mem)
+/* The loss of network k, with the exact gradient g of the weights. */
+static void exact_gradient(int k, fd_net *net, const fd_space *s, fd_real *x, fd_real *y,
+                           fd_real *g, fd_arena a)
 {
     static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+    double l = loss_of(net, s, FD_GRAD2, x, y, a), worst = 0, most = 1e-3, hh = 3e-5;
+    memcpy(g, net->g, (size_t)net->count * sizeof *g);
+    memset(net->g, 0, (size_t)net->count * sizeof *g);
+    NEAR(loss_of(net, s, FD_EVAL, x, y, a), l, TOL(1e-13, 1e-5) * l,
+         "network %d: without gradients", k);
+    for (ptrdiff_t i = 0; i < net->count && EPS < 1e-10; i++) {
+        fd_real was = net->w[i];
+        double d = 0;
+        for (int j = 0; j < 4; j++) {
+            net->w[i] = (fd_real)((double)was + step[j] * hh);
+            d += c[j] / (12 * hh) * loss_of(net, s, FD_EVAL, x, y, a);
+        }
+        net->w[i] = was;
+        worst = fmax(worst, fabs(d - (double)g[i]));
+        most = fmax(most, fabs(d));
+    }
+    NEAR(worst / most, 0, 1e-7, "network %d: exact gradient of the weights", k);
+}
+
+static void adapting_wrong(fd_arena mem)
+{
+    static const struct { fd_arch a; const char *what; } bad[] = {
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+            .fno.modes = { 2 }, .inr.inner = 1 }, "FD_FNO_BLOCK does not use" },
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 2, .width = 4, .layers = 1,
+            .inr = { .mod = FD_MOD_SHIFT, .inner = 1 } }, "adapt: inr.inner" },
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .inr.inner = 1 },
+          "adapt: inr.inner" },
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+            .inr = { .mod = FD_MOD_SHIFT, .blind = 1 } }, "blind" } };
+    for (int k = 0; k < 4; k++) {
+        fd_arena a = mem;
+        OK(!fd_net_new(&a, &bad[k].a, fd_seed(1)) && a.st->code == FD_EARG
+           && strstr(a.st->what, bad[k].what),
+           "%s", explain(a.st));
+        a.st->code = 0;
+    }
+}
+
+/* The loop written out, with the loss that the library has for fits: modulations m [2][M] and the
+ * function u; 0 without memory. */
+static int adapt_by_hand(const fd_net *net, const fd_space *s, const double *time, const fd_real *x,
+                         fd_real *m, fd_real *u, fd_arena a)
+{
+    const fd_arch *h = &net->arch;
+    const ptrdiff_t size = fd_size(s);
+    const ptrdiff_t own = h->inr.rates ? net->part[net->parts - 1].at : net->count;
+    const int M = (int)fd_inr_size(net), n[3] = { 2, h->in, (int)s->points };
+    fd_real *by = fd_raw(&a, fd_real, 2 * M);
+    if (!by) return 0;
+    for (int i = 0; i < 2 * M; i++)
+        by[i] = h->inr.rates ? net->w[own + i % M] : (fd_real)h->inr.rate;
+    for (int i = 0; i <= h->inr.inner; i++) {
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *vm = fd_param(&t, 2, S(2, M), m, NULL), *g = NULL;
+        fd_var *f = fd_inr(net, &t, s, 2, h->inr.blind ? NULL : fd_input(&t, 3, n, x), time, vm);
+        fd_grad(&t, fd_mse_loss(&t, s, f, x, NULL), NULL, 1, &vm, &g);
+        if (!g) return 0;
+        memcpy(u, f->x, (size_t)(2 * size) * sizeof *u);
+        for (int j = 0; j < 2 * M && i < h->inr.inner; j++) {
+            double d = 2 * (double)g->x[j];       /* fd_mse_loss is a mean over two functions */
+            if (h->inr.clip > 0) d = fmax(-h->inr.clip, fmin(h->inr.clip, d));
+            m[j] = (fd_real)((double)m[j] - (double)by[j] * d);
+        }
+        fd_tape_end(&t);
+    }
+    return 1;
+}
+
+/* The gradient of the input of network k; blind: it is 0. */
+static void adapting_vjp(int k, int blind, const fd_model *model, const fd_space *s,
+                         const double *time, const fd_real *x, const fd_real *y, fd_arena a)
+{
+    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+    const ptrdiff_t size = fd_size(s);
+    fd_real *u = fd_raw(&a, fd_real, 2 * size), *v = fd_raw(&a, fd_real, 2 * size);
+    fd_real *one = fd_raw(&a, fd_real, 2 * size), *q = normals(&a, 9, 2 * size);
+    double dot = 0, diff = 0, h = 3e-5;
+    if (!q) { OK(0, "%s", explain(a.st)); return; }
+    model->vjp(model->self, s, 2, x, time, y, u, a);
+    for (ptrdiff_t i = 0; i < 2 * size; i++) dot += (double)u[i] * (double)q[i];
+    for (int j = 0; j < 4 && EPS < 1e-10; j++) {
+        for (ptrdiff_t i = 0; i < 2 * size; i++) one[i] = x[i] + (fd_real)(step[j] * h) * q[i];
+        model->eval(model->self, s, 2, one, time, v, a);
+        for (ptrdiff_t i = 0; i < 2 * size; i++)
+            diff += c[j] / (12 * h) * (double)v[i] * (double)y[i];
+    }
+    if (blind) OK(dot == 0, "network %d: a blind field of first order does not see x", k);
+    else if (EPS < 1e-10) NEAR(dot, diff, 1e-8 * (1 + fabs(diff)), "network %d: vjp", k);
+}
+
+static void test_adapting(fd_arena mem)
+{
     for (int k = 0; k < ADAPTS; k++) {
         fd_arena a = mem;
         const double time[2] = { .3, .8 };
@@ -2179,26 +2387,8 @@ static void test_adapting(fd_arena mem)
         fd_real *x = normals(&a, 1, 2 * size), *y = normals(&a, 2, 2 * size);
 
         /* the loop written out, with the loss that the library has for fits */
-        fd_real *m = fd_new(&a, fd_real, 2 * M), *by = fd_raw(&a, fd_real, 2 * M);
-        fd_real *u = fd_raw(&a, fd_real, 2 * size);
-        if (!u) { OK(0, "%s", explain(a.st)); return; }
-        for (int i = 0; i < 2 * M; i++)
-            by[i] = h->inr.rates ? net->w[own + i % M] : (fd_real)h->inr.rate;
-        for (int i = 0; i <= h->inr.inner; i++) {
-            fd_tape t = fd_tape_begin(&a, FD_GRAD);
-            fd_var *vm = fd_param(&t, 2, S(2, M), m, NULL), *g = NULL;
-            fd_var *f = fd_inr(net, &t, &s, 2, h->inr.blind ? NULL : fd_input(&t, 3, n, x), time,
-                               vm);
-            fd_grad(&t, fd_mse_loss(&t, &s, f, x, NULL), NULL, 1, &vm, &g);
-            if (!g) { OK(0, "%s", explain(a.st)); return; }
-            memcpy(u, f->x, (size_t)(2 * size) * sizeof *u);
-            for (int j = 0; j < 2 * M && i < h->inr.inner; j++) {
-                double d = 2 * (double)g->x[j];       /* fd_mse_loss is a mean over two functions */
-                if (h->inr.clip > 0) d = fmax(-h->inr.clip, fmin(h->inr.clip, d));
-                m[j] = (fd_real)((double)m[j] - (double)by[j] * d);
-            }
-            fd_tape_end(&t);
-        }
+        fd_real *m = fd_new(&a, fd_real, 2 * M), *u = fd_raw(&a, fd_real, 2 * size);
+        if (!u || !adapt_by_hand(net, &s, time, x, m, u, a)) { OK(0, "%s", explain(a.st)); return; }
         fd_model model = fd_net_model(&a, net, FD_X0);
         fd_real *v = fd_raw(&a, fd_real, 2 * size), *one = fd_raw(&a, fd_real, 2 * size);
         model.eval(model.self, &s, 2, x, time, v, a);
@@ -2207,24 +2397,8 @@ static void test_adapting(fd_arena mem)
             model.eval(model.self, &s, 1, x + i * size, time + i, one + i * size, a);
         OK(!memcmp(one, v, (size_t)(2 * size) * sizeof *v), "network %d: a batch in pieces", k);
 
-        double l = loss_of(net, &s, FD_GRAD2, x, y, a), worst = 0, most = 1e-3, hh = 3e-5;
         fd_real *g = fd_new(&a, fd_real, net->count);
-        memcpy(g, net->g, (size_t)net->count * sizeof *g);
-        memset(net->g, 0, (size_t)net->count * sizeof *g);
-        NEAR(loss_of(net, &s, FD_EVAL, x, y, a), l, TOL(1e-13, 1e-5) * l,
-             "network %d: without gradients", k);
-        for (ptrdiff_t i = 0; i < net->count && EPS < 1e-10; i++) {
-            fd_real was = net->w[i];
-            double d = 0;
-            for (int j = 0; j < 4; j++) {
-                net->w[i] = (fd_real)((double)was + step[j] * hh);
-                d += c[j] / (12 * hh) * loss_of(net, &s, FD_EVAL, x, y, a);
-            }
-            net->w[i] = was;
-            worst = fmax(worst, fabs(d - (double)g[i]));
-            most = fmax(most, fabs(d));
-        }
-        NEAR(worst / most, 0, 1e-7, "network %d: exact gradient of the weights", k);
+        exact_gradient(k, net, &s, x, y, g, a);
 
         /* first order: the field's own gradient at the modulations found, and by the last of its
          * steps */
@@ -2241,38 +2415,10 @@ static void test_adapting(fd_arena mem)
         fd_tape_end(&t);
         OK(test_rel(own, first, g) > 1e-4, "network %d: which is not the exact one", k);
 
-        /* the gradient of the input */
-        fd_real *q = normals(&a, 9, 2 * size);
-        double dot = 0, diff = 0;
-        model.vjp(model.self, &s, 2, x, time, y, u, a);
-        for (ptrdiff_t i = 0; i < 2 * size; i++) dot += (double)u[i] * (double)q[i];
-        for (int j = 0; j < 4 && EPS < 1e-10; j++) {
-            for (ptrdiff_t i = 0; i < 2 * size; i++) one[i] = x[i] + (fd_real)(step[j] * hh) * q[i];
-            model.eval(model.self, &s, 2, one, time, v, a);
-            for (ptrdiff_t i = 0; i < 2 * size; i++)
-                diff += c[j] / (12 * hh) * (double)v[i] * (double)y[i];
-        }
-        if (h->inr.first)
-            OK(dot == 0, "network %d: a blind field of first order does not see x", k);
-        else if (EPS < 1e-10) NEAR(dot, diff, 1e-8 * (1 + fabs(diff)), "network %d: vjp", k);
+        adapting_vjp(k, h->inr.first, &model, &s, time, x, y, a);
         OK(!a.st->code, "%s", explain(a.st));
     }
-    static const struct { fd_arch a; const char *what; } bad[] = {
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-            .fno.modes = { 2 }, .inr.inner = 1 }, "FD_FNO_BLOCK does not use" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 2, .width = 4, .layers = 1,
-            .inr = { .mod = FD_MOD_SHIFT, .inner = 1 } }, "adapt: inr.inner" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .inr.inner = 1 },
-          "adapt: inr.inner" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-            .inr = { .mod = FD_MOD_SHIFT, .blind = 1 } }, "blind" } };
-    for (int k = 0; k < 4; k++) {
-        fd_arena a = mem;
-        OK(!fd_net_new(&a, &bad[k].a, fd_seed(1)) && a.st->code == FD_EARG
-           && strstr(a.st->what, bad[k].what),
-           "%s", explain(a.st));
-        a.st->code = 0;
-    }
+    adapting_wrong(mem);
 }
 
 /* resumed as if never stopped: every kind of network, every rule of the optimiser */
@@ -2390,53 +2536,9 @@ static void test_starved(void)
     }
 }
 
-/* One function over an axis that closes: at both of its ends networks that are functions of
- * coordinates have the same value if it is periodic; with plain edges, or on another axis, they do
- * not. */
-static void test_seams(fd_arena mem)
+/* A transformer without positions commutes with shifts by whole patches. */
+static void shifted_patches(fd_arena mem)
 {
-#define IO .nd = 2, .out = 1, .width = 8
-    static const fd_arch arch[] = {
-        { .kind = FD_SIREN, IO, .layers = 2, .inr.omega = 3 }, { .kind = FD_GABOR, IO, .layers = 2,
-                                                             .inr.omega = 3 },
-        { .kind = FD_FNO_BLOCK, IO, .in = 1, .layers = 1, .fno.modes = { 3, 3 }, .inr.omega = 3,
-          .field = { .kind = FD_SIREN, .width = 8, .layers = 2 } },
-        { .kind = FD_VIT, IO, .in = 1, .layers = 1, .vit.patch = { 2, 2 }, .grid = { 6, 6 },
-          .inr.omega = 3, .field = { .kind = FD_GABOR, .width = 8, .layers = 2 } },
-        { .kind = FD_POINTS, IO, .in = 1, .layers = 1, .points.waves = { 2, 3 } } };
-#undef IO
-    const fd_real at[8] = { 0, (fd_real).6, 2, (fd_real).6, (fd_real).7, 0, (fd_real).7, 1 },
-        one[4] = { 1, 1, 1, 1 };
-    for (int k = 0; k < 5; k++)
-        /* plain; periodic and Neumann; Dirichlet and periodic */
-        for (int e = 0; e < 3; e++) {
-            fd_arena a = mem;
-            fd_arch h = arch[k];
-            h.edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN;
-            fd_space s = fd_grid(&a, 2, S(6, 6), (double[]){ 2, 1 },
-                                 e == 1 ? S(FD_PERIODIC, FD_NEUMANN) : e
-                                     ? S(FD_DIRICHLET, FD_PERIODIC) : NULL, 1);
-            fd_space r = fd_dense(NULL, 4, 1, one, one, 1);
-            memcpy(r.len, s.len, sizeof r.len);
-            memcpy(r.bc, s.bc, sizeof r.bc);
-            if (k > 1) r.bc[0] = r.bc[1] = FD_MIXED;  /* those of the grid that is asked count */
-            r.at = at;
-            fd_net *net = fd_net_new(&a, &h, fd_seed(2));
-            if (!net) { OK(0, "%s", explain(a.st)); return; }
-            shake(net, 3);
-            fd_tape t = fd_tape_begin(&a, FD_EVAL);
-            fd_var *y = k < 2 ? fd_inr(net, &t, &r, 1, NULL, NULL, NULL)
-                      : fd_query(net, &t, &s, fd_input(&t, 3, S(1, 1, 36), normals(&a, 4, 36)),
-                                 NULL, &r);
-            if (!y) { OK(0, "%s", explain(a.st)); return; }
-            for (int i = 0; i < 2; i++) {
-                double seam = fabs((double)y->x[2 * i] - (double)y->x[2 * i + 1]);
-                if (e == i + 1) NEAR(seam, 0, TOL(1e-12, 2e-5), "network %d: periodic axis %d", k,
-                                     i);
-                else OK(seam > 1e-3, "network %d, case %d: axis %d closes: %g", k, e, i, seam);
-            }
-        }
-    /* a transformer without positions commutes with shifts by whole patches */
     for (int e = 0; e < 2; e++) {
         fd_arena a = mem;
         enum { N = 8 };
@@ -2458,9 +2560,13 @@ static void test_seams(fd_arena mem)
         if (e) NEAR(off, 0, TOL(1e-12, 1e-5), "a shifted function");
         else OK(off > 1e-3, "plain edges see the shift: %g", off);
     }
-    /* Fourier operators as they are by default have no seam either: half a domain further their
-     * ends are its middle, and everything else is as it was. With coordinates, which are i/n on
-     * every axis, they see where they are. */
+}
+
+/* Fourier operators as they are by default have no seam either: half a domain further their ends
+ * are its middle, and everything else is as it was. With coordinates, which are i/n on every axis,
+ * they see where they are. */
+static void shifted_half(fd_arena mem)
+{
     for (int k = 0; k < 10; k++) {
         static const int kind[] = { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_UNO, FD_FNO_UNET,
                                     FD_FNO_SEPARABLE };
@@ -2485,112 +2591,176 @@ static void test_seams(fd_arena mem)
     }
 }
 
+/* One function over an axis that closes: at both of its ends networks that are functions of
+ * coordinates have the same value if it is periodic; with plain edges, or on another axis, they do
+ * not. */
+static void test_seams(fd_arena mem)
+{
+#define IO .nd = 2, .out = 1, .width = 8
+    static const fd_arch arch[] = {
+        { .kind = FD_SIREN, IO, .layers = 2, .inr.omega = 3 },
+        { .kind = FD_GABOR, IO, .layers = 2, .inr.omega = 3 },
+        { .kind = FD_FNO_BLOCK, IO, .in = 1, .layers = 1, .fno.modes = { 3, 3 }, .inr.omega = 3,
+          .field = { .kind = FD_SIREN, .width = 8, .layers = 2 } },
+        { .kind = FD_VIT, IO, .in = 1, .layers = 1, .vit.patch = { 2, 2 }, .grid = { 6, 6 },
+          .inr.omega = 3, .field = { .kind = FD_GABOR, .width = 8, .layers = 2 } },
+        { .kind = FD_POINTS, IO, .in = 1, .layers = 1, .points.waves = { 2, 3 } } };
+#undef IO
+    const fd_real at[8] = { 0, (fd_real).6, 2, (fd_real).6, (fd_real).7, 0, (fd_real).7, 1 },
+        one[4] = { 1, 1, 1, 1 };
+    for (int k = 0; k < 5; k++)
+        /* plain; periodic and Neumann; Dirichlet and periodic */
+        for (int e = 0; e < 3; e++) {
+            fd_arena a = mem;
+            fd_arch h = arch[k];
+            h.edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN;
+            fd_space s = fd_grid(&a, 2, S(6, 6), (double[]){ 2, 1 },
+                                 e == 1 ? S(FD_PERIODIC, FD_NEUMANN)
+                                 : e ? S(FD_DIRICHLET, FD_PERIODIC) : NULL, 1);
+            fd_space r = fd_dense(NULL, 4, 1, one, one, 1);
+            memcpy(r.len, s.len, sizeof r.len);
+            memcpy(r.bc, s.bc, sizeof r.bc);
+            if (k > 1) r.bc[0] = r.bc[1] = FD_MIXED;  /* those of the grid that is asked count */
+            r.at = at;
+            fd_net *net = fd_net_new(&a, &h, fd_seed(2));
+            if (!net) { OK(0, "%s", explain(a.st)); return; }
+            shake(net, 3);
+            fd_tape t = fd_tape_begin(&a, FD_EVAL);
+            fd_var *y = k < 2 ? fd_inr(net, &t, &r, 1, NULL, NULL, NULL)
+                      : fd_query(net, &t, &s, fd_input(&t, 3, S(1, 1, 36), normals(&a, 4, 36)),
+                                 NULL, &r);
+            if (!y) { OK(0, "%s", explain(a.st)); return; }
+            for (int i = 0; i < 2; i++) {
+                double seam = fabs((double)y->x[2 * i] - (double)y->x[2 * i + 1]);
+                if (e == i + 1) NEAR(seam, 0, TOL(1e-12, 2e-5), "network %d: periodic axis %d", k,
+                                     i);
+                else OK(seam > 1e-3, "network %d, case %d: axis %d closes: %g", k, e, i, seam);
+            }
+        }
+    shifted_patches(mem);
+    shifted_half(mem);
+}
+
+/* eps where it is not given. */
+static void test_eps(fd_arena mem)
+{
+    static const struct { fd_arch a; double eps; } eps[] = {
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .grid = { 8 } }, 1e-6 },
+        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1 }, 1e-6 },
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .fno.norms = 1 }, 1e-5 } };
+    for (int k = 0; k < 3; k++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_new(&a, &eps[k].a, fd_seed(1));
+        OK(net && net->arch.eps == eps[k].eps, "eps of kind %d: %s", eps[k].a.kind, explain(a.st));
+    }
+}
+
+enum { ZERO, ONE, UNIT, FAN, GLOROT, WAVE0, WAVE, NORMAL, EYE };
+/* UNIT: uniform on 0..v; FAN: on +-1/sqrt(inputs of the layer), biases too; GLOROT: on
+ * +-sqrt(6/(in + out)); WAVE0, WAVE: the first and later layers of [SIREN], +-1/in and
+ * +-sqrt(6/in)/omega; NORMAL: of deviation v. The first row whose name is in that of the part
+ * counts. */
+enum { WIDE = 4, OMEGA = 7 };
+#define IO .nd = 2, .in = 1, .out = 1, .width = WIDE
+#define COORD { "layer0.w", WAVE0, 0 }, { "layer", WAVE, 0 }
+struct first_value { const char *name; int law; double v; };
+static const struct { fd_arch a; struct first_value law[14]; } first_row[] = {
+    { { .kind = FD_FNO_ORIGINAL, IO, .layers = 2, .fno = { .modes = { 2, 3 }, .proj = 5 } },
+      { { "spectral", UNIT, 1. / (WIDE * WIDE) }, { "", FAN, 0 } } },
+    { { .kind = FD_FNO_BLOCK, IO, .layers = 2, .time = FD_TIME_FILM, .embed = 6,
+        .fno = { .modes = { 2, 3 }, .lift = 3, .proj = 5, .mix = 3, .gates = 1 } },
+      { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 },
+        { "film", ZERO, 0 }, { "gate", EYE, 0 },
+        { "", FAN, 0 } } },
+    { { .kind = FD_FNO_BLOCK, IO, .layers = 1,
+        .fno = { .modes = { 2, 2 }, .mix = 3, .norms = 2 },
+        .field = { .kind = FD_SIREN, .width = 5, .layers = 2 },
+        .inr = { .latent = 3, .omega = OMEGA } },
+      { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 }, { "gate", ONE, 0 },
+        { "norm0.g", ONE, 0 }, { "norm1.g", ONE, 0 }, { "norm", ZERO, 0 },
+        { "layer0.skip", FAN, 0 },
+        { "layer0.mix", FAN, 0 }, { "latent.w", NORMAL, 1 / (1.7320508075688772 * OMEGA) },
+        { "latent.b", ZERO, 0 }, { "mods", FAN, 0 }, { "lift", FAN, 0 }, COORD } },
+    { { .kind = FD_VIT, IO, .layers = 1, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 4,
+        .vit = { .patch = { 2, 3 }, .mlp = 5, .pos = FD_POS_LEARNED, .qkv_bias = 1 } },
+      { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+        { "pos_embed", NORMAL, .02 },
+        { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 },
+        { "attn.proj.w", NORMAL, .5 },
+        { ".w", GLOROT, 0 }, { "", ZERO, 0 } } },
+    { { .kind = FD_UVIT, IO, .layers = 3, .grid = { 2, 2 }, .inr.omega = OMEGA,
+        .vit = { .patch = { 1, 1 }, .mlp = 5 },
+        .field = { .kind = FD_GABOR, .width = 5, .layers = 2 } },
+      { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+        { "skip_linear.w", NORMAL, .02 },
+        { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, COORD, { ".w", GLOROT, 0 },
+        { "", ZERO, 0 } } },
+    { { .kind = FD_SIREN, IO, .layers = 3,
+        .inr = { .mod = FD_MOD_SHIFT, .latent = 4, .inner = 1, .rates = 1, .rate = .25,
+                 .omega = OMEGA } },
+      { { "rate", EYE, .25 }, { "latent.w", NORMAL, .5 / OMEGA }, COORD, { "", ZERO, 0 } } },
+    { { .kind = FD_GABOR, IO, .layers = 3, .time = FD_TIME_CHANNEL, .inr.omega = OMEGA },
+      { COORD } },
+    { { .kind = FD_UNO, IO, .fno.modes = { 3, 4 }, .time = FD_TIME_FILM, .embed = 4,
+        .u = { .levels = 2, .mult = { 1, 2 } } },
+      { { "film", ZERO, 0 }, { "step0.spectral", NORMAL, .35355339059327376 },
+        { "step0.bias", NORMAL, .5 },
+        { "step1.spectral", NORMAL, .28867513459481287 },
+        { "step1.bias", NORMAL, .40824829046386302 },
+        { "step2.spectral", NORMAL, .28867513459481287 },
+        { "step2.bias", NORMAL, .40824829046386302 },
+        { "step3.spectral", NORMAL, .28867513459481287 },
+        { "step3.bias", NORMAL, .40824829046386302 },
+        { "", FAN, 0 } } },
+    { { .kind = FD_FNO_UNET, IO, .layers = 1, .fno.modes = { 4, 6 }, .time = FD_TIME_FILM,
+        .embed = 4, .u = { .levels = 2, .mult = { 1, 1 }, .scale = { 1, 1 } } },
+      { { "spectral", NORMAL, .28867513459481287 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
+        { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "film", ZERO, 0 }, { "", FAN, 0 } } },
+    /* one mode of each axis: the variance is 4 */
+    { { .kind = FD_FNO_UNET, IO, .layers = 1, .fno.modes = { 1, 1 }, .u.levels = 1 },
+      { { "spectral", NORMAL, 1.4142135623730951 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
+        { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "", FAN, 0 } } },
+    { { .kind = FD_POINTS, IO, .layers = 1, .vit.mlp = 5, .time = FD_TIME_FILM, .embed = 4,
+        .points = { .waves = { 2, 1 }, .lift = 3, .latent = 3 } },
+      { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+        { "normk.g", ONE, 0 }, { "film", ZERO, 0 },
+        { "latent", NORMAL, .02 }, { "decoder_pred.w", NORMAL, .02 },
+        { "attn.qkv.w", NORMAL, .5 },
+        { "attn.q.w", NORMAL, .5 }, { "attn.kv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 },
+        { ".w", GLOROT, 0 },
+        { "", ZERO, 0 } } },
+    { { .kind = FD_FNO_SEPARABLE, IO, .layers = 2, .time = FD_TIME_TOKEN, .embed = 4,
+        .fno = { .modes = { 2, 2 }, .groups = 2, .mlp = 5, .proj = 3 } },
+      { { "norm.g", ONE, 0 }, { "norm.b", ZERO, 0 }, { "gate", ONE, 0 },
+        { "spectral", NORMAL, 1. / (WIDE * WIDE) },
+        { ".bias", NORMAL, 1. / (WIDE * WIDE) }, { "", FAN, 0 } } } };
+#undef COORD
+#undef IO
+
 /* The first values of every part of every kind, to rounding: `law` of the stream of its number. */
 static void test_first_values(fd_arena mem)
 {
-    enum { ZERO, ONE, UNIT, FAN, GLOROT, WAVE0, WAVE, NORMAL, EYE };
-    /* UNIT: uniform on 0..v; FAN: on +-1/sqrt(inputs of the layer), biases too; GLOROT: on
-     * +-sqrt(6/(in + out)); WAVE0, WAVE: the first and later layers of [SIREN], +-1/in and
-     * +-sqrt(6/in)/omega; NORMAL: of deviation v. The first row whose name is in that of the part
-     * counts. */
-    enum { W = 4, OMEGA = 7 };
-#define IO .nd = 2, .in = 1, .out = 1, .width = W
-#define COORD { "layer0.w", WAVE0, 0 }, { "layer", WAVE, 0 }
-    struct first_value { const char *name; int law; double v; };
-    static const struct { fd_arch a; struct first_value law[14]; } row[] = {
-        { { .kind = FD_FNO_ORIGINAL, IO, .layers = 2, .fno = { .modes = { 2, 3 }, .proj = 5 } },
-          { { "spectral", UNIT, 1. / (W * W) }, { "", FAN, 0 } } },
-        { { .kind = FD_FNO_BLOCK, IO, .layers = 2, .time = FD_TIME_FILM, .embed = 6,
-            .fno = { .modes = { 2, 3 }, .lift = 3, .proj = 5, .mix = 3, .gates = 1 } },
-          { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 },
-            { "film", ZERO, 0 }, { "gate", EYE, 0 },
-            { "", FAN, 0 } } },
-        { { .kind = FD_FNO_BLOCK, IO, .layers = 1,
-            .fno = { .modes = { 2, 2 }, .mix = 3, .norms = 2 },
-            .field = { .kind = FD_SIREN, .width = 5, .layers = 2 },
-            .inr = { .latent = 3, .omega = OMEGA } },
-          { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 }, { "gate", ONE, 0 },
-            { "norm0.g", ONE, 0 }, { "norm1.g", ONE, 0 }, { "norm", ZERO, 0 },
-            { "layer0.skip", FAN, 0 },
-            { "layer0.mix", FAN, 0 }, { "latent.w", NORMAL, 1 / (1.7320508075688772 * OMEGA) },
-            { "latent.b", ZERO, 0 }, { "mods", FAN, 0 }, { "lift", FAN, 0 }, COORD } },
-        { { .kind = FD_VIT, IO, .layers = 1, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 4,
-            .vit = { .patch = { 2, 3 }, .mlp = 5, .pos = FD_POS_LEARNED, .qkv_bias = 1 } },
-          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
-            { "pos_embed", NORMAL, .02 },
-            { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 },
-            { "attn.proj.w", NORMAL, .5 },
-            { ".w", GLOROT, 0 }, { "", ZERO, 0 } } },
-        { { .kind = FD_UVIT, IO, .layers = 3, .grid = { 2, 2 }, .inr.omega = OMEGA,
-            .vit = { .patch = { 1, 1 }, .mlp = 5 },
-            .field = { .kind = FD_GABOR, .width = 5, .layers = 2 } },
-          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
-            { "skip_linear.w", NORMAL, .02 },
-            { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, COORD, { ".w", GLOROT, 0 },
-            { "", ZERO, 0 } } },
-        { { .kind = FD_SIREN, IO, .layers = 3,
-            .inr = { .mod = FD_MOD_SHIFT, .latent = 4, .inner = 1, .rates = 1, .rate = .25,
-                     .omega = OMEGA } },
-          { { "rate", EYE, .25 }, { "latent.w", NORMAL, .5 / OMEGA }, COORD,
-                                { "", ZERO, 0 } } },
-        { { .kind = FD_GABOR, IO, .layers = 3, .time = FD_TIME_CHANNEL, .inr.omega = OMEGA },
-          { COORD } },
-        { { .kind = FD_UNO, IO, .fno.modes = { 3, 4 }, .time = FD_TIME_FILM, .embed = 4,
-            .u = { .levels = 2, .mult = { 1, 2 } } },
-          { { "film", ZERO, 0 }, { "step0.spectral", NORMAL, .35355339059327376 },
-            { "step0.bias", NORMAL, .5 },
-            { "step1.spectral", NORMAL, .28867513459481287 },
-            { "step1.bias", NORMAL, .40824829046386302 },
-            { "step2.spectral", NORMAL, .28867513459481287 },
-            { "step2.bias", NORMAL, .40824829046386302 },
-            { "step3.spectral", NORMAL, .28867513459481287 },
-            { "step3.bias", NORMAL, .40824829046386302 },
-            { "", FAN, 0 } } },
-        { { .kind = FD_FNO_UNET, IO, .layers = 1, .fno.modes = { 4, 6 }, .time = FD_TIME_FILM,
-            .embed = 4, .u = { .levels = 2, .mult = { 1, 1 }, .scale = { 1, 1 } } },
-          { { "spectral", NORMAL, .28867513459481287 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
-            { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "film", ZERO, 0 }, { "", FAN, 0 } } },
-        /* one mode of each axis: the variance is 4 */
-        { { .kind = FD_FNO_UNET, IO, .layers = 1, .fno.modes = { 1, 1 }, .u.levels = 1 },
-          { { "spectral", NORMAL, 1.4142135623730951 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
-            { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "", FAN, 0 } } },
-        { { .kind = FD_POINTS, IO, .layers = 1, .vit.mlp = 5, .time = FD_TIME_FILM, .embed = 4,
-            .points = { .waves = { 2, 1 }, .lift = 3, .latent = 3 } },
-          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
-            { "normk.g", ONE, 0 }, { "film", ZERO, 0 },
-            { "latent", NORMAL, .02 }, { "decoder_pred.w", NORMAL, .02 },
-            { "attn.qkv.w", NORMAL, .5 },
-            { "attn.q.w", NORMAL, .5 }, { "attn.kv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 },
-            { ".w", GLOROT, 0 },
-            { "", ZERO, 0 } } },
-        { { .kind = FD_FNO_SEPARABLE, IO, .layers = 2, .time = FD_TIME_TOKEN, .embed = 4,
-            .fno = { .modes = { 2, 2 }, .groups = 2, .mlp = 5, .proj = 3 } },
-          { { "norm.g", ONE, 0 }, { "norm.b", ZERO, 0 }, { "gate", ONE, 0 },
-            { "spectral", NORMAL, 1. / (W * W) },
-            { ".bias", NORMAL, 1. / (W * W) }, { "", FAN, 0 } } } };
-#undef COORD
-#undef IO
-    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+    for (size_t k = 0; k < sizeof first_row / sizeof *first_row; k++) {
         fd_arena a = mem;
-        fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(11));
+        fd_net *net = fd_net_new(&a, &first_row[k].a, fd_seed(11));
         if (!net) { OK(0, "%s", explain(a.st)); return; }
         for (int i = 0; i < net->parts; i++) {
             const fd_part *p = &net->part[i], *m = p->nd > 1 ? p : p - 1;
             const fd_real *w = net->w + p->at;
             ptrdiff_t n = (i + 1 < net->parts ? p[1].at : net->count) - p->at;
             fd_real *u = fd_raw(&a, fd_real, n);
-            const fd_arch_field *own = &row[k].a.field;
-            int r = 0, field = own->kind && i >= net->parts - 2 * (own->layers + 1)
-                                                 - (row[k].a.inr.latent ? 2 : 0);
+            const fd_arch_field *own = &first_row[k].a.field;
+            int field = own->kind && i >= net->parts - 2 * (own->layers + 1)
+                                          - (first_row[k].a.inr.latent ? 2 : 0);
             const char *end = strrchr(p->name, '.');
-            while (strcmp(row[k].law[r].name, "") && !(strstr(p->name, row[k].law[r].name)
-                   && (row[k].law[r].law < WAVE0 || row[k].law[r].law > WAVE || field
-                       || !row[k].a.field.kind))) r++;
-            int law = row[k].law[r].law, normal = law == NORMAL;
-            double v = row[k].law[r].v, lo = 0, hi = 0, in = m->n[0],
-                fan = (double)n / p->n[p->nd - 1], worst = 0;
-            if ((law == WAVE0 || law == WAVE || !row[k].law[r].name) && end
-                && !strcmp(end, ".b")) law = ZERO;
+            const struct first_value *q = first_row[k].law;
+            while (strcmp(q->name, "")
+                   && !(strstr(p->name, q->name)
+                        && (q->law < WAVE0 || q->law > WAVE || field || !own->kind))) q++;
+            int law = q->law, normal = law == NORMAL;
+            double v = q->v, lo = 0, hi = 0, in = m->n[0];
+            double fan = (double)n / p->n[p->nd - 1], worst = 0;
+            if ((law == WAVE0 || law == WAVE) && end && !strcmp(end, ".b")) law = ZERO;
             if (law == UNIT) hi = v;
             if (law == FAN) lo = -1 / sqrt(in), hi = -lo;
             if (law == GLOROT) lo = -sqrt(6 / (fan + p->n[p->nd - 1])), hi = -lo;
@@ -2601,25 +2771,15 @@ static void test_first_values(fd_arena mem)
             else fd_uniform(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
             for (ptrdiff_t j = 0; j < n; j++) {
                 double want = law == ZERO ? 0 : law == ONE ? 1 : law == EYE
-                    ? (v > 0 ? v : j / W == j % W)
+                    ? (v > 0 ? v : j / WIDE == j % WIDE)
                             : normal ? v * (double)u[j] : lo + (hi - lo) * (double)u[j];
                 worst = fmax(worst, fabs((double)w[j] - want) / (law < UNIT || law == EYE ? 1
                                                                  : fmax(hi, v)));
             }
-            NEAR(worst, 0, law < UNIT ? 0 : 8 * EPS, "kind %d, %s", row[k].a.kind, p->name);
+            NEAR(worst, 0, law < UNIT ? 0 : 8 * EPS, "kind %d, %s", first_row[k].a.kind, p->name);
         }
     }
-    /* eps where it is not given, and a Tucker tensor: entries of the whole have the complex
-     * variance 2/(ci + co) */
-    static const struct { fd_arch a; double eps; } eps[] = {
-        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .grid = { 8 } }, 1e-6 },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1 }, 1e-6 },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .fno.norms = 1 }, 1e-5 } };
-    for (int k = 0; k < 3; k++) {
-        fd_arena a = mem;
-        fd_net *net = fd_net_new(&a, &eps[k].a, fd_seed(1));
-        OK(net && net->arch.eps == eps[k].eps, "eps of kind %d: %s", eps[k].a.kind, explain(a.st));
-    }
+    test_eps(mem);
 }
 
 /* The features of a transformer are brought to `pool` points as functions whose axes are even at

@@ -135,8 +135,8 @@ static void grids(void)
         fd_space s = fd_grid(&a, 1, &n, NULL, (int[]){ FD_DIRICHLET }, 1);
         fd_cov *Q = fd_cov_power(&a, &s, 1, 1, 1), *rough = fd_cov_power(&a, &s, 1, 1, .5);
         fd_linear l = fd_linear_heat(&a, Q, .1, .2, 1.5);
-        fd_real *x = fd_new(&a, fd_real, 2 * n), *end = fd_raw(&a, fd_real, 2 * n), *xi = fd_raw(&a,
-            fd_real, 2 * n);
+        fd_real *x = fd_new(&a, fd_real, 2 * n), *end = fd_raw(&a, fd_real, 2 * n);
+        fd_real *xi = fd_raw(&a, fd_real, 2 * n);
         for (int i = 0; i < 2 * n && xi; i++) {
             double u = fd_coord(&s, 0, i % n);
             x[i] = (fd_real)sin(acos(-1) * u),
@@ -421,9 +421,9 @@ static void control(void)
     const double tol = TOL(1e-10, 2e-6);
     static const struct { double y, var, value, bound[3], euler[2], exact[3]; } row[2] = {
         { 1, .1, 1.97551755949, { 0, 1.97145981918, 1.97450617646 },
-            { 1.98489599878, 1.97771361203 }, { 0, 1.98860717041, 1.9787041129 } },
+          { 1.98489599878, 1.97771361203 }, { 0, 1.98860717041, 1.9787041129 } },
         { 2.5, .3, 5.95160555183, { 0, 0, 0 }, { 0, 0 },
-            { 5.97413540433, 5.95430770992, 5.95219955681 } } };
+          { 5.97413540433, 5.95430770992, 5.95219955681 } } };
     static const int steps[3] = { 20, 100, 400 };
     fd_real x0 = (fd_real).4;
     for (int i = 0; i < 2; i++) {
@@ -627,10 +627,16 @@ static void semilinear(void)
     test_free();
 }
 
-static void none_of(const void *self, const double *x, double t, double *y) { (void)self, (void)x,
-    (void)t, y[0] = 0; }
-static void geometric(const void *self, const double *x, double t, double *G) { (void)self, (void)t,
-    G[0] = .4 * x[0]; }
+static void none_of(const void *self, const double *x, double t, double *y)
+{
+    (void)self, (void)x, (void)t;
+    y[0] = 0;
+}
+static void geometric(const void *self, const double *x, double t, double *G)
+{
+    (void)self, (void)t;
+    G[0] = .4 * x[0];
+}
 
 /* landmarks x_i in the plane, noise of the points c_l: dx_i = sum_l k(x_i, c_l) dW_l, k = exp(-|x -
  * c|^2/(2 w^2)) */
@@ -654,8 +660,8 @@ static void kunita(const void *self, const double *x, double t, double *G)
     memset(G, 0, 2 * MARKS * 2 * CENTRES * sizeof *G);
     for (int i = 0; i < MARKS; i++)
         for (int l = 0; l < CENTRES; l++)
-            for (int c = 0; c < 2; c++) G[(2 * i + c) * 2 * CENTRES + 2 * l + c] = bump(x + 2 * i,
-                centre[l]);
+            for (int c = 0; c < 2; c++)
+                G[(2 * i + c) * 2 * CENTRES + 2 * l + c] = bump(x + 2 * i, centre[l]);
 }
 
 static void kunita_div(const void *self, const double *x, double t, double *y)
@@ -667,8 +673,8 @@ static void kunita_div(const void *self, const double *x, double t, double *y)
             for (int l = 0; l < CENTRES; l++) {
                 double k = bump(x + 2 * i, centre[l]), sum = 0;
                 for (int j = 0; j < MARKS; j++)
-                    sum -= (x[2 * j + c] - centre[l][c]) * bump(x + 2 * j,
-                        centre[l]) / (width * width);
+                    sum -= (x[2 * j + c] - centre[l][c]) * bump(x + 2 * j, centre[l])
+                         / (width * width);
                 y[2 * i + c] += k * sum - k * (x[2 * i + c] - centre[l][c]) * k / (width * width);
             }
         }

@@ -44,8 +44,7 @@ static void explained(void)
         OK(fd_explain(&st, NULL, 0) == rows[i].code, "no room at all");
     }
     static const char *const counted[] = { "here: n", "here: n: 1", "here: n: 1, 2",
-                                           "here: n: 1, 2, 3",
-                                           "here: n: 1, 2, 3, -4" };
+                                           "here: n: 1, 2, 3", "here: n: 1, 2, 3, -4" };
     for (int n = 0; n <= 4; n++) {
         fd_status own;
         fd_arena_over(NULL, 0, &own);
@@ -189,10 +188,9 @@ static int need_run(fd_arena a)
     fd_space s = fd_grid(&a, 2, (int[]){ 64, 48 }, NULL, (int[]){ FD_NEUMANN, FD_PERIODIC }, 1);
     fd_cov *c = fd_cov_matern(&a, &s, 1, .2, 1.5);
     fd_process p = fd_vp(c, .1, 20);
-    fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1,
-                                             .width = 8, .layers = 2, .fno.modes = { 8, 8 },
-                                             .time = FD_TIME_FILM },
-                                                 fd_seed(1));
+    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 8,
+                           .layers = 2, .fno.modes = { 8, 8 }, .time = FD_TIME_FILM };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_opt *opt = fd_opt_new(&a, net, NULL);
     fd_real *x = fd_new(&a, fd_real, 4 * fd_size(&s));
     if (!opt || !x) return a.st->code;

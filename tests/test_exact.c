@@ -460,6 +460,78 @@ static void check_steps(void)
     OK(rows > 300, "rows: %d", rows);
 }
 
+/* Multistep: DDIM, then with D extrapolated in l = log m/s; of process i from x. */
+static void check_multistep(int i, const world *w, fd_sampler how, const fd_real *x, fd_arena a)
+{
+    fd_real y[2 * N];
+    const double *t = how.t;
+    how.scheme = FD_PF_MULTISTEP;
+    fd_run *run = fd_begin(&a, &how, fd_seed(1), 0, 2);
+    memcpy(run->x, x, 2 * N * sizeof *x);
+    while (fd_step(run, a)) { }
+    fd_to_modes(&w->s, 2, run->x, y, a);
+    for (int k = 0; k < N; k++)
+        for (int c = 0; c < 2; c++) {
+            real X = c, was = 0, lwas = 0;
+            for (int j = 0; j < STEPS; j++) {
+                law T = law_at(i, t[j], k), S = law_at(i, t[j + 1], k);
+                real D = d_one(T, w->o[k]) * X + d_zero(T, w->o[k]), ax = sqrtl(S.v / T.v);
+                real l = logl(T.m * T.m / T.v) / 2, on = logl(S.m * S.m / S.v) / 2;
+                real E = j ? D + (D - was) * (on - l) / (2 * (l - lwas)) : D;
+                X = ax * X + (S.m - T.m * ax) * E;
+                was = D, lwas = l;
+            }
+            NEAR((double)y[c * N + k], (double)X, TOL(1e-11, 1e-4) * (1 + fabs((double)X)),
+                 "%s, pf-multistep, mode %d", proc_name[i], k);
+        }
+}
+
+/* Correctors, alone and as an annealing. */
+static void check_correctors(int i, const world *w, fd_sampler how, fd_arena a)
+{
+    double A[N], b[N], n[N];
+    const double *t = how.t;
+    for (int rule = FD_CORRECT_SCALED; rule <= FD_CORRECT_LADDER; rule++) {
+        how.corrector = rule, how.cprm = .23, how.scheme = FD_ANNEALED, how.inner = 2;
+        double M[N] = { 0 };
+        real RM[N] = { 0 };
+        for (int j = 0; j <= STEPS && EPS < 1e-10; j++) {
+            probe(&how, t[j], -1, A, b, n, a);
+            for (int k = 0; k < N; k++) {
+                affine q = correct_of(i, rule, .23L, t[j], t[STEPS], k, w->o[k]);
+                same_step(proc_name[i], rule == FD_CORRECT_SCALED ? "scaled" : "ladder", q,
+                          A[k], b[k], n[k], w->o[k].mean);
+                for (int l = 0; l < 2; l++)
+                    RM[k] = q.A * RM[k] + q.b, M[k] = A[k] * M[k] + b[k];
+            }
+        }
+        for (int k = 0; k < N && rule == FD_CORRECT_SCALED && EPS < 1e-10; k++)
+            NEAR(M[k], (double)RM[k], 1e-10 * (1 + fabs((double)RM[k])), "%s, annealed: mean",
+                 proc_name[i]);
+    }
+}
+
+/* Starts: N(0, v C), N(0, C), N(m mean, m^2 c + v C) from draws. */
+static void check_starts(int i, const world *w, fd_sampler how, fd_arena a)
+{
+    fd_real y[N], xi[N], x0[N];
+    const double *t = how.t;
+    how.corrector = FD_CORRECT_NONE, how.scheme = FD_DDIM, how.mean = w->mean, how.cov = w->data;
+    fd_cov_draw_modes(w->noise, fd_seed(9), 4, 1, xi);
+    fd_cov_draw_modes(w->data, fd_stream(fd_seed(9), 'm', 0), 4, 1, x0);
+    for (how.start = FD_START_NOISE; how.start <= FD_START_MATCHED; how.start++) {
+        fd_run *run = fd_begin(&a, &how, fd_seed(9), 4, 1);
+        fd_to_modes(&w->s, 1, run->x, y, a);
+        for (int k = 0; k < N; k++) {
+            law T = law_at(i, t[0], k);
+            real X = (how.start == FD_START_UNIT ? 1 : sqrtl(T.v)) * xi[k];
+            if (how.start == FD_START_MATCHED) X += T.m * (w->o[k].mean + x0[k]);
+            NEAR((double)y[k], (double)X, TOL(1e-12, 1e-5) * (1 + fabs((double)X)),
+                 "%s, start %d", proc_name[i], how.start);
+        }
+    }
+}
+
 /* pf-multistep as a run, pf-adaptive against the exact flow, annealing, correctors, starts, the
  * last D */
 static void check_runs(void)
@@ -470,34 +542,14 @@ static void check_runs(void)
     for (int i = 0; i < PROCS; i++) {
         fd_arena a = all;
         fd_process p = make(i, &a, w.noise);
-        double t[STEPS + 1], A[N], b[N], n[N];
-        fd_real x[2 * N] = { 0 }, y[2 * N], xi[N], x0[N];
+        double t[STEPS + 1];
+        fd_real x[2 * N] = { 0 }, y[2 * N];
         fd_sampler how = { .p = &p, .t = t, .steps = STEPS };
         how.model = fd_oracle_gauss(&a, &p, w.mean, w.data);
         for (int j = 0; j <= STEPS; j++) t[j] = times(i, j);
         for (int k = 0; k < N; k++) x[N + k] = 1;
         fd_from_modes(&w.s, 2, x, x, a);
-        /* multistep: DDIM, then with D extrapolated in l = log m/s */
-        how.scheme = FD_PF_MULTISTEP;
-        fd_run *run = fd_begin(&a, &how, fd_seed(1), 0, 2);
-        memcpy(run->x, x, sizeof x);
-        while (fd_step(run, a)) { }
-        fd_to_modes(&w.s, 2, run->x, y, a);
-        for (int k = 0; k < N; k++)
-            for (int c = 0; c < 2; c++) {
-                real X = c, was = 0, lwas = 0;
-                for (int j = 0; j < STEPS; j++) {
-                    law T = law_at(i, t[j], k), S = law_at(i, t[j + 1], k);
-                    real D = d_one(T, w.o[k]) * X + d_zero(T, w.o[k]), ax = sqrtl(S.v / T.v);
-                    real l = logl(T.m * T.m / T.v) / 2, on = logl(S.m * S.m / S.v) / 2;
-                    real E = j ? D + (D - was) * (on - l) / (2 * (l - lwas)) : D;
-                    X = ax * X + (S.m - T.m * ax) * E;
-                    was = D, lwas = l;
-                }
-                NEAR((double)y[c * N + k], (double)X, TOL(1e-11, 1e-4) * (1 + fabs((double)X)),
-                     "%s, pf-multistep, mode %d",
-                     proc_name[i], k);
-            }
+        check_multistep(i, &w, how, x, a);
         /* adaptive: x = m_s mean + sqrt(P_s/P_t) (x - m_t mean) */
         how.scheme = FD_PF_ADAPTIVE, how.rtol = how.atol = TOL(1e-12, 1e-6);
         memcpy(y, x, sizeof x);
@@ -510,40 +562,8 @@ static void check_runs(void)
             NEAR((double)y[k], (double)X, TOL(1e-10, 1e-4) * (1 + fabs((double)X)),
                  "%s, pf-adaptive, mode %d", proc_name[i], k);
         }
-        /* correctors, alone and as an annealing */
-        for (int rule = FD_CORRECT_SCALED; rule <= FD_CORRECT_LADDER; rule++) {
-            how.corrector = rule, how.cprm = .23, how.scheme = FD_ANNEALED, how.inner = 2;
-            double M[N] = { 0 };
-            real RM[N] = { 0 };
-            for (int j = 0; j <= STEPS && EPS < 1e-10; j++) {
-                probe(&how, t[j], -1, A, b, n, a);
-                for (int k = 0; k < N; k++) {
-                    affine q = correct_of(i, rule, .23L, t[j], t[STEPS], k, w.o[k]);
-                    same_step(proc_name[i], rule == FD_CORRECT_SCALED ? "scaled" : "ladder", q,
-                              A[k], b[k], n[k], w.o[k].mean);
-                    for (int l = 0; l < 2; l++)
-                        RM[k] = q.A * RM[k] + q.b, M[k] = A[k] * M[k] + b[k];
-                }
-            }
-            for (int k = 0; k < N && rule == FD_CORRECT_SCALED && EPS < 1e-10; k++)
-                NEAR(M[k], (double)RM[k], 1e-10 * (1 + fabs((double)RM[k])), "%s, annealed: mean",
-                     proc_name[i]);
-        }
-        /* starts: N(0, v C), N(0, C), N(m mean, m^2 c + v C) from draws; D at the end */
-        how.corrector = FD_CORRECT_NONE, how.scheme = FD_DDIM, how.mean = w.mean, how.cov = w.data;
-        fd_cov_draw_modes(w.noise, fd_seed(9), 4, 1, xi);
-        fd_cov_draw_modes(w.data, fd_stream(fd_seed(9), 'm', 0), 4, 1, x0);
-        for (how.start = FD_START_NOISE; how.start <= FD_START_MATCHED; how.start++) {
-            run = fd_begin(&a, &how, fd_seed(9), 4, 1);
-            fd_to_modes(&w.s, 1, run->x, y, a);
-            for (int k = 0; k < N; k++) {
-                law T = law_at(i, t[0], k);
-                real X = (how.start == FD_START_UNIT ? 1 : sqrtl(T.v)) * xi[k];
-                if (how.start == FD_START_MATCHED) X += T.m * (w.o[k].mean + x0[k]);
-                NEAR((double)y[k], (double)X, TOL(1e-12, 1e-5) * (1 + fabs((double)X)),
-                     "%s, start %d", proc_name[i], how.start);
-            }
-        }
+        check_correctors(i, &w, how, a);
+        check_starts(i, &w, how, a);
         double end[2] = { t[STEPS], t[STEPS] };
         fd_predict(&how.model, FD_X0, &p, 2, x, end, y, a);
         fd_to_modes(&w.s, 2, y, y, a);

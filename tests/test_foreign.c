@@ -162,48 +162,52 @@ static void reshape(fd_arena *a, fd_tensor *t, int nd, const int n[])
     t->x = x;
 }
 
-static void wrong(void)
+/* Each tensor of a file in turn has another name or another shape. */
+static void wrong_each(const struct row *r)
 {
     fd_status st;
-    fd_arena a = test_arena(1 << 22, &st), keep;
     char line[300];
-    for (int i = 0; i < ROWS; i++) {
-        const struct row *r = &rows[i];
-        a = test_arena(1 << 22, &st);
-        fd_tensors f = load(&a, r->file);
-        keep = a;
-        fd_tensor *all = f.tensor;
-        for (int j = 0; j < f.count; j++) {
-            fd_tensor was = all[j];
-            const char *name = strncmp(was.name, "model.", 6) ? was.name : was.name + 6;
-            for (int c = 0; c < 3; c++) {
-                a = keep;
-                if (c == 2 && was.n[was.nd - 1] == 1) continue;         /* may as well be missing */
-                if (c == 1 && !strcmp(name, "fc0.weight")) continue;     /* one more channel */
-                int n[FD_MAXD];
-                memcpy(n, was.n, sizeof n);
-                n[was.nd - 1] += c == 1;
-                if (c == 0) all[j].name = "lost";
-                else reshape(&a, &all[j], was.nd - (c == 2), n);
-                const char *beg = a.beg;
-                fd_net *net = fd_net_from(&a, &f, &r->how);
-                fd_explain(&st, line, sizeof line);
-                OK(!net && st.code && a.beg == beg, "%s, %s, case %d: %d", r->file, was.name, c,
-                   st.code);
-                /* a wrong shape of one can be blamed on its neighbour; most names are there */
-                OK(strstr(line, "fd_net_from: "), "%s, %s, case %d: %s", r->file, was.name, c,
-                   line);
-                char stem[100] = "";
-                /* its layer may be blamed by another name */
-                strncat(stem, name, strcspn(name, "0123456789"));
-                if (c == 0 && fd_foreign_kind(&f) == r->kind)
-                    OK(strstr(line, stem) || strstr(line, "no place for: "), "%s, %s: %s", r->file,
-                       name, line);
-                all[j] = was;
-                st.code = FD_OK;
-            }
+    fd_arena a = test_arena(1 << 22, &st), keep;
+    fd_tensors f = load(&a, r->file);
+    keep = a;
+    fd_tensor *all = f.tensor;
+    for (int j = 0; j < f.count; j++) {
+        fd_tensor was = all[j];
+        const char *name = strncmp(was.name, "model.", 6) ? was.name : was.name + 6;
+        for (int c = 0; c < 3; c++) {
+            a = keep;
+            if (c == 2 && was.n[was.nd - 1] == 1) continue;         /* may as well be missing */
+            if (c == 1 && !strcmp(name, "fc0.weight")) continue;     /* one more channel */
+            int n[FD_MAXD];
+            memcpy(n, was.n, sizeof n);
+            n[was.nd - 1] += c == 1;
+            if (c == 0) all[j].name = "lost";
+            else reshape(&a, &all[j], was.nd - (c == 2), n);
+            const char *beg = a.beg;
+            fd_net *net = fd_net_from(&a, &f, &r->how);
+            fd_explain(&st, line, sizeof line);
+            OK(!net && st.code && a.beg == beg, "%s, %s, case %d: %d", r->file, was.name, c,
+               st.code);
+            /* a wrong shape of one can be blamed on its neighbour; most names are there */
+            OK(strstr(line, "fd_net_from: "), "%s, %s, case %d: %s", r->file, was.name, c, line);
+            char stem[100] = "";
+            /* its layer may be blamed by another name */
+            strncat(stem, name, strcspn(name, "0123456789"));
+            if (c == 0 && fd_foreign_kind(&f) == r->kind)
+                OK(strstr(line, stem) || strstr(line, "no place for: "), "%s, %s: %s", r->file,
+                   name, line);
+            all[j] = was;
+            st.code = FD_OK;
         }
     }
+}
+
+/* One tensor of a file is another one. */
+static void wrong_one(void)
+{
+    fd_status st;
+    fd_arena a;
+    char line[300];
     static const struct {
         int row;
         const char *name;
@@ -254,6 +258,57 @@ static void wrong(void)
         if (bad[i].says) OK(!net && strstr(line, bad[i].says), "%s: %s", bad[i].says, line);
         else OK(net && !st.code, "%s: %s", bad[i].name, line);
     }
+}
+
+/* What is needed, and what may be there, but is not numbers. */
+static void not_numbers(fd_tensors f, fd_arena a)
+{
+    char line[300];
+    fd_tensor none = { .type = "F8_E4M3: its type is not one of numbers" };
+    static const char *const not[] = { "fno_blocks.convs.1.bias", "fno_blocks.norm.0.weight",
+                                       "fno_blocks.words" };
+    for (int i = 0; i < 3; i++) {
+        fd_tensors g = f;
+        g.other = &none, g.others = 1, none.name = not[i], g.count = 0;
+        fd_tensor *some = fd_raw(&a, fd_tensor, f.count);
+        for (int j = 0; j < f.count; j++)
+            if (strcmp(f.tensor[j].name, not[i])) some[g.count++] = f.tensor[j];
+        g.tensor = some;
+        fd_net *net = fd_net_from(&a, &g, NULL);
+        fd_explain(a.st, line, sizeof line);
+        if (i == 2) OK(net && !a.st->code, "words beside a network: %s", line);
+        else OK(!net && strstr(line, "not numbers: ") && strstr(line, not[i]), "%s", line);
+        a.st->code = FD_OK;
+    }
+}
+
+/* Settings that make no sense. */
+static void wrong_settings(const fd_tensors *f, fd_arena a)
+{
+    char line[300];
+    static const struct { fd_foreign how; const char *says; } hows[] = {
+        { { .time = FD_TIME_FILM }, "time is a channel or none" },
+        { { .act = 99 }, "act must be 0..FD_IDENTITY, is: 99" },
+        { { .coords = 9 }, "coords must be 0..FD_COORD_NONE, is: 9" },
+        { { .norms = 3 }, "fno.norms must divide the width" },
+        { { .pad = { 5, 5 } }, "fno.pad[0] must be in 0..4" },
+        { { .modes = { 4 } }, "axis, modes, those there: 0, 4, 3" },
+        { { .modes = { 0, -2 } }, "axis, modes, those there: 1, -2, 3" } };
+    for (size_t i = 0; i < sizeof hows / sizeof hows[0]; i++) {
+        OK(!fd_net_from(&a, f, &hows[i].how), "%s", hows[i].says);
+        fd_explain(a.st, line, sizeof line);
+        OK(strstr(line, hows[i].says), "%s: %s", hows[i].says, line);
+        a.st->code = FD_OK;
+    }
+}
+
+static void wrong(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    char line[300];
+    for (int i = 0; i < ROWS; i++) wrong_each(&rows[i]);
+    wrong_one();
     /* one tensor too many; settings that make no sense; nothing at all */
     a = test_arena(1 << 22, &st);
     fd_tensors f = load(&a, rows[6].file);
@@ -277,37 +332,8 @@ static void wrong(void)
         st.code = FD_OK;
     }
     f.count--;
-    /* what is needed, and what may be there, but is not numbers */
-    fd_tensor none = { .type = "F8_E4M3: its type is not one of numbers" };
-    static const char *const not[] = { "fno_blocks.convs.1.bias", "fno_blocks.norm.0.weight",
-                                       "fno_blocks.words" };
-    for (int i = 0; i < 3; i++) {
-        fd_tensors g = f;
-        g.other = &none, g.others = 1, none.name = not[i], g.count = 0;
-        fd_tensor *some = fd_raw(&a, fd_tensor, f.count);
-        for (int j = 0; j < f.count; j++)
-            if (strcmp(f.tensor[j].name, not[i])) some[g.count++] = f.tensor[j];
-        g.tensor = some;
-        fd_net *net = fd_net_from(&a, &g, NULL);
-        fd_explain(&st, line, sizeof line);
-        if (i == 2) OK(net && !st.code, "words beside a network: %s", line);
-        else OK(!net && strstr(line, "not numbers: ") && strstr(line, not[i]), "%s", line);
-        st.code = FD_OK;
-    }
-    static const struct { fd_foreign how; const char *says; } hows[] = {
-        { { .time = FD_TIME_FILM }, "time is a channel or none" },
-        { { .act = 99 }, "act must be 0..FD_IDENTITY, is: 99" },
-        { { .coords = 9 }, "coords must be 0..FD_COORD_NONE, is: 9" },
-        { { .norms = 3 }, "fno.norms must divide the width" },
-        { { .pad = { 5, 5 } }, "fno.pad[0] must be in 0..4" },
-        { { .modes = { 4 } }, "axis, modes, those there: 0, 4, 3" },
-        { { .modes = { 0, -2 } }, "axis, modes, those there: 1, -2, 3" } };
-    for (size_t i = 0; i < sizeof hows / sizeof hows[0]; i++) {
-        OK(!fd_net_from(&a, &f, &hows[i].how), "%s", hows[i].says);
-        fd_explain(&st, line, sizeof line);
-        OK(strstr(line, hows[i].says), "%s: %s", hows[i].says, line);
-        st.code = FD_OK;
-    }
+    not_numbers(f, a);
+    wrong_settings(&f, a);
     f.count = 0;
     OK(fd_foreign_kind(&f) == FD_FROM_NONE && !fd_net_from(&a, &f, NULL), "nothing");
     fd_explain(&st, line, sizeof line);
@@ -329,6 +355,83 @@ static fd_tensor *tensor(fd_tensors *f, const char *name)
     return &f->tensor[0];
 }
 
+/* The weights of 3 + k and 4 modes, of which 3 and 3 are used; 0 without memory. */
+static int more_modes(int k, fd_tensors *g, fd_arena *a)
+{
+    fd_tensor *t;
+    for (int l = 0; l < 2; l++) {
+        t = tensor(g, l ? "fno_blocks.convs.1.weight.tensor" : "fno_blocks.convs.0.weight.tensor");
+        fd_real *x = fd_raw(a, fd_real, 16 * (3 + k) * 4 * 2);
+        if (!x) return 0;
+        fd_normal(fd_seed(5), 16 * (3 + k) * 4 * 2, x);
+        for (int c = 0; c < 16; c++) for (int i = 0; i < 3; i++)
+            memcpy(x + ((c * (3 + k) + i + k / 2) * 4) * 2, t->x + (c * 3 + i) * 3 * 2,
+                   6 * sizeof *x);
+        t->n[2] = 3 + k;
+        t->n[3] = 4;
+        t->x = x;
+    }
+    return 1;
+}
+
+/* The other form g of case k, and what is said about it; 0 without memory. */
+static int other_form(int k, fd_tensors *f, fd_tensors *g, fd_foreign *how, fd_arena *a)
+{
+    fd_tensor *t;
+    if (k < 3) {
+        if (!more_modes(k, g, a)) return 0;
+        how->modes[0] = 3;
+        how->modes[1] = 4;
+    } else if (k == 3) {                          /* coordinates on 1..1 + 2 pi and -3..5 */
+        const double from[2] = { 1, -3 }, to[2] = { 1 + 2 * acos(-1), 5 };
+        fd_real *w = (t = tensor(g, "lifting.fcs.0.weight"))->x,
+            *b = tensor(g, "lifting.fcs.0.bias")->x;
+        for (int d = 0; d < 2; d++)
+            for (int j = 0; j < t->n[0]; j++) {
+                w[j * t->n[1] + 2 + d] /= (fd_real)(to[d] - from[d]);
+                b[j] -= (fd_real)(from[d] * (double)w[j * t->n[1] + 2 + d]);
+            }
+        memcpy(how->from, from, sizeof from);
+        memcpy(how->to, to, sizeof to);
+    /* no skip of the blocks, and the identity beside the MLP */
+    } else if (k == 4) {
+        for (int l = 0; l < 2; l++) {
+            t = tensor(f, l ? "fno_blocks.fno_skips.1.conv.weight"
+                       : "fno_blocks.fno_skips.0.conv.weight");
+            memset(t->x, 0, 16 * sizeof *t->x);
+            t = tensor(f, l ? "fno_blocks.channel_mlp_skips.1.weight"
+                       : "fno_blocks.channel_mlp_skips.0.weight");
+            for (int i = 0; i < 4; i++) t->x[i] = 1;
+        }
+        int n = 0;
+        for (int i = 0; i < g->count; i++)
+            if (!strstr(g->tensor[i].name, "skips")) g->tensor[n++] = g->tensor[i];
+        g->count = n;
+        how->skip = 2;
+        how->mix_skip = 1;
+    /* batch norms that are not used, and some that are */
+    } else if (k < 7) {
+        fd_tensor *more = fd_raw(a, fd_tensor, g->count + 1);
+        if (!more) return 0;
+        memcpy(more, g->tensor, (size_t)g->count * sizeof *more);
+        more[g->count++] = (fd_tensor){ "bn0.weight", 1, { 2 }, g->tensor[0].x, NULL };
+        g->tensor = more;
+        if (k == 6) tensor(g, "w0.weight")->nd = 3;
+    } else {                                      /* one layer: no activation follows it */
+        for (int j = 0; j < 2; j++) {
+            fd_tensors *s = j ? g : f;
+            int n = 0;
+            for (int i = 0; i < s->count; i++)
+                if (!strstr(s->tensor[i].name, "convs.1")
+                    && !strstr(s->tensor[i].name, "skips.1")
+                    && !strstr(s->tensor[i].name, "mlp.1")) s->tensor[n++] = s->tensor[i];
+            s->count = n;
+        }
+        how->act = FD_TANH;
+    }
+    return 1;
+}
+
 /* What files do not say. Each case has the same network twice: as the file has it, and in the other
  * form with what is said about it. */
 static void told(void)
@@ -341,72 +444,8 @@ static void told(void)
         const struct row *r = &rows[k < 5 ? 6 : k < 7 ? 3 : 6];
         fd_tensors f = load(&a, r->file), g = load(&a, r->file);
         fd_foreign how = r->how;
-        fd_tensor *t;
         if (st.code) { OK(0, "%s: %s", r->file, st.what); return; }
-        /* weights of 3 + k and 4 modes, of which 3 and 3 are used */
-        if (k < 3) {
-            for (int l = 0; l < 2; l++) {
-                t = tensor(&g, l ? "fno_blocks.convs.1.weight.tensor"
-                           : "fno_blocks.convs.0.weight.tensor");
-                fd_real *x = fd_raw(&a, fd_real, 16 * (3 + k) * 4 * 2);
-                if (!x) return;
-                fd_normal(fd_seed(5), 16 * (3 + k) * 4 * 2, x);
-                for (int c = 0; c < 16; c++) for (int i = 0; i < 3; i++)
-                    memcpy(x + ((c * (3 + k) + i + k / 2) * 4) * 2, t->x + (c * 3 + i) * 3 * 2,
-                           6 * sizeof *x);
-                t->n[2] = 3 + k;
-                t->n[3] = 4;
-                t->x = x;
-            }
-            how.modes[0] = 3;
-            how.modes[1] = 4;
-        } else if (k == 3) {                          /* coordinates on 1..1 + 2 pi and -3..5 */
-            const double from[2] = { 1, -3 }, to[2] = { 1 + 2 * acos(-1), 5 };
-            fd_real *w = (t = tensor(&g, "lifting.fcs.0.weight"))->x,
-                *b = tensor(&g, "lifting.fcs.0.bias")->x;
-            for (int d = 0; d < 2; d++)
-                for (int j = 0; j < t->n[0]; j++) {
-                    w[j * t->n[1] + 2 + d] /= (fd_real)(to[d] - from[d]);
-                    b[j] -= (fd_real)(from[d] * (double)w[j * t->n[1] + 2 + d]);
-                }
-            memcpy(how.from, from, sizeof from);
-            memcpy(how.to, to, sizeof to);
-        /* no skip of the blocks, and the identity beside the MLP */
-        } else if (k == 4) {
-            for (int l = 0; l < 2; l++) {
-                t = tensor(&f, l ? "fno_blocks.fno_skips.1.conv.weight"
-                           : "fno_blocks.fno_skips.0.conv.weight");
-                memset(t->x, 0, 16 * sizeof *t->x);
-                t = tensor(&f, l ? "fno_blocks.channel_mlp_skips.1.weight"
-                           : "fno_blocks.channel_mlp_skips.0.weight");
-                for (int i = 0; i < 4; i++) t->x[i] = 1;
-            }
-            int n = 0;
-            for (int i = 0; i < g.count; i++)
-                if (!strstr(g.tensor[i].name, "skips")) g.tensor[n++] = g.tensor[i];
-            g.count = n;
-            how.skip = 2;
-            how.mix_skip = 1;
-        /* batch norms that are not used, and some that are */
-        } else if (k < 7) {
-            fd_tensor *more = fd_raw(&a, fd_tensor, g.count + 1);
-            if (!more) return;
-            memcpy(more, g.tensor, (size_t)g.count * sizeof *more);
-            more[g.count++] = (fd_tensor){ "bn0.weight", 1, { 2 }, g.tensor[0].x, NULL };
-            g.tensor = more;
-            if (k == 6) tensor(&g, "w0.weight")->nd = 3;
-        } else {                                      /* one layer: no activation follows it */
-            for (int j = 0; j < 2; j++) {
-                fd_tensors *s = j ? &g : &f;
-                int n = 0;
-                for (int i = 0; i < s->count; i++)
-                    if (!strstr(s->tensor[i].name, "convs.1")
-                        && !strstr(s->tensor[i].name, "skips.1")
-                        && !strstr(s->tensor[i].name, "mlp.1")) s->tensor[n++] = s->tensor[i];
-                s->count = n;
-            }
-            how.act = FD_TANH;
-        }
+        if (!other_form(k, &f, &g, &how, &a)) return;
         fd_net *p = fd_net_from(&a, &f, &r->how), *q = fd_net_from(&a, &g, &how);
         fd_explain(&st, line, sizeof line);
         st.code = FD_OK;
@@ -490,10 +529,9 @@ static void fuzz(void)
     fd_arena a = test_arena(1 << 20, &st);
     int n[2] = { 3, 5 }, seeds = 0, good = 0;
     fd_real x[15] = { 0 };
-    fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
-                                             .width = 2, .layers = 1,
-                                             .fno = { .modes = { 2 }, .lift = 2, .proj = 2 } },
-                             fd_seed(1));
+    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 2,
+                           .layers = 1, .fno = { .modes = { 2 }, .lift = 2, .proj = 2 } };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_tensor t = { "x", 2, { 3, 5 }, x, NULL };
     fd_tensors f = { 1, 0, &t, NULL, 0, NULL };
     for (; seeds < ROWS; seeds++) {
@@ -507,8 +545,7 @@ static void fuzz(void)
     FILE *file = fopen(seed[seeds++] = test_path("seed.idx"), "wb");
     OK(!st.code && file
        && fwrite("\0\0\x0b\2\0\0\0\2\0\0\0\3\0\1\0\2\0\3\xff\xff\x7f\xff\x80\0", 1, 24, file)
-              == 24,
-       "seeds");
+              == 24, "seeds");
     if (file) fclose(file);
     for (int i = 0; i < seeds; i++) {
         file = fopen(seed[i], "rb");

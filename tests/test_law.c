@@ -98,14 +98,14 @@ static void hand_law(const fd_sampler *how, const scene *q, double *M, double *P
         double g, h;
         for (int k = 0; k < n; k++) {
             double t = how->t[k], s = how->t[k + 1], u = s + how->churn * (t - s);
-            int quiet = how->quiet && k + 1 == n, late = how->corrector && (hold ? k + 1 == n
-                : !how->before);
+            int quiet = how->quiet && k + 1 == n;
+            int late = how->corrector && (hold ? k + 1 == n : !how->before);
             for (int i = 0; i < inner && how->corrector && (how->before || hold); i++)
                 hand_correct(how, q, t, 1, j, &w);
             if (!hold) hand_predict(how, q, t, s, !(quiet && !late && how->churn == 0), j, &w, st);
             if (how->churn > 0 && !hold) {
-                fd_coef S = fd_law(how->p, s, j % q->s.modes), U = fd_law(how->p, u,
-                    j % q->s.modes);
+                const ptrdiff_t m = j % q->s.modes;
+                fd_coef S = fd_law(how->p, s, m), U = fd_law(how->p, u, m);
                 double a = U.m / S.m;
                 hand_affine(&w, a, 0, (U.v - a * a * S.v) * q->noise->lam[j % q->s.modes]);
                 hand_predict(how, q, u, s, !(quiet && !late), j, &w, st);
@@ -236,10 +236,8 @@ static void check_annealed(void)
     p[1].tmin = .02;
     for (int i = 0; i < 4; i++) {
         fd_sampler how = { .p = &p[i / 2], .t = t, .steps = STEPS, .scheme = FD_ANNEALED,
-                           .cprm = .4,
-                           .corrector = i % 2 ? FD_CORRECT_SCALED : FD_CORRECT_LADDER, .inner = 2,
-                               .denoise = i % 2,
-                           .quiet = i == 1 };
+                           .corrector = i % 2 ? FD_CORRECT_SCALED : FD_CORRECT_LADDER,
+                           .cprm = .4, .inner = 2, .denoise = i % 2, .quiet = i == 1 };
         how.model = fd_oracle_gauss(&a, how.p, q.mean, q.c0);
         fd_times(how.p, FD_UNIFORM, 0, STEPS, t, &st);
         if (i % 2 == 0) how.cprm = stable(&how);
@@ -286,8 +284,7 @@ static void check_stages(void)
         int evals = 0;
         fd_sampler how = { .p = &p, .t = t, .steps = row[i].steps, .scheme = row[i].scheme,
                            .start = FD_START_MATCHED, .mean = q.mean, .cov = q.c0,
-                               .rtol = TOL(1e-9, 1e-5),
-                           .atol = TOL(1e-9, 1e-5), .evals = &evals };
+                           .rtol = TOL(1e-9, 1e-5), .atol = TOL(1e-9, 1e-5), .evals = &evals };
         how.model = fd_oracle_gauss(&a, &p, q.mean, q.c0);
         fd_times(&p, FD_LOGSNR, 0, how.steps, t, &st);
         fd_start_law(&how, M, P, a);
@@ -373,15 +370,61 @@ static void check_start(void)
             double lam = q.noise->lam[j % N], m = start == FD_START_MATCHED ? f.m : 0;
             NEAR(M[j], m * q.M0[j], TOL(1e-14, 1e-5), "start %d: mean %d", start, j);
             NEAR(P[j], (start == FD_START_UNIT ? 1 : f.v) * lam + m * m * q.c0->lam[j % N], 1e-14,
-                 "start %d: variance %d",
-                 start, j);
+                 "start %d: variance %d", start, j);
         }
         fd_start_law(&how, NULL, P, a);
         NEAR(P[1], (start == FD_START_UNIT ? 1 : fd_law(&p, .7, 1).v) * q.noise->lam[1]
                    + (start == FD_START_MATCHED ? pow(fd_law(&p, .7, 1).m, 2) * q.c0->lam[1] : 0),
-                       1e-14, "no mean");
+             1e-14, "no mean");
     }
     OK(!st.code, "status");
+}
+
+/* The law of what DDIM makes by process i: as of data that have noise in each mode, and bounded. */
+static void check_damped_law(int i, const fd_process *p, const fd_cov *const c[2], fd_arena a)
+{
+    enum { W = 64, K = 12, B = 4 };
+    const fd_cov *noise = p->noise, *c0 = c[0];
+    const fd_space s = noise->s;
+    double t[K + 1], P[2][W];
+    fd_real x[B * W];
+    for (int j = 0; j < 2; j++) {
+        fd_model m = fd_oracle_gauss(&a, p, NULL, c[j]);
+        fd_sampler how = { .p = p, .model = m, .t = t, .steps = K, .scheme = FD_DDIM,
+                           .start = FD_START_MATCHED, .cov = c[j] };
+        fd_times(p, FD_LOGSNR, 0, K, t, a.st);
+        fd_start_law(&how, NULL, P[j], a);
+        fd_exact_law(&how, NULL, P[j], a);
+        fd_sample(&how, fd_seed(3), 0, B, x, a);
+        fd_to_modes(&s, B, x, x, a);
+        OK(!a.st->code, "process %d, data %d: %s", i, j, a.st->code ? a.st->what : "");
+        for (int k = 0; k < B * W; k++) {
+            double v = c0->lam[k % W] + fd_law(p, p->tmin, k % W).v * noise->lam[k % W];
+            OK(fabs((double)x[k]) <= 1e-5 + 6 * sqrt(v), "process %d: mode %d", i, k % W);
+        }
+    }
+    for (int k = 0; k < W; k++)
+        if (noise->lam[k] > 0)
+            NEAR(P[0][k], P[1][k], TOL(1e-10, 1e-4) * c0->lam[k], "process %d: mode %d", i, k);
+        else OK(P[0][k] >= 0 && P[0][k] <= 1.01 * c0->lam[k], "process %d: mode %d", i, k);
+}
+
+/* A small mode that D makes smaller keeps its factor. */
+static void check_small_mode(const fd_space *s, fd_arena a)
+{
+    enum { W = 64 };
+    double lam[W];
+    fd_real x[W], D[W];
+    for (int k = 0; k < W; k++) lam[k] = k == 7 ? 1e-36 : 1;
+    fd_process vp = fd_vp(fd_cov_table(&a, s, lam), .1, 20);
+    for (int k = 0; k < W; k++) lam[k] *= .3 + .01 * k;
+    fd_model m = fd_oracle_gauss(&a, &vp, NULL, fd_cov_table(&a, s, lam));
+    fd_coef f = fd_law(&vp, .5, 0);
+    for (int k = 0; k < W; k++) x[k] = k == 7;
+    fd_from_modes(s, 1, x, x, a);
+    m.eval(m.self, s, 1, x, (double[]){ .5 }, D, a);
+    fd_to_modes(s, 1, D, D, a);
+    NEAR((double)D[7], .37 * f.m / (f.m * f.m * .37 + f.v), TOL(1e-14, 1e-6), "a small mode");
 }
 
 /* Noise up to a wave, data beyond it too, and processes that damp the waves without limit: where
@@ -395,7 +438,7 @@ static void check_damped(void)
     fd_arena a = test_arena(1 << 21, &st);
     fd_space s = fd_grid(&a, 1, (int[]){ W }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_white(&a, &s, 1, CUT), *c0 = fd_cov_matern(&a, &s, 1, .3, 2.5);
-    double lam[W], t[K + 1], P[2][W], cin, cout;
+    double lam[W], t[K + 1], cin, cout;
     fd_real x[B * W], D[W];
     for (int k = 0; k < W; k++) lam[k] = noise->lam[k] > 0 ? c0->lam[k] : 0;
     const fd_cov *c[2] = { c0, fd_cov_table(&a, &s, lam) };
@@ -406,25 +449,8 @@ static void check_damped(void)
     for (int i = 0; i < 3; i++) {
         fd_process q = p[i];
         q.tmin = i == 2 ? base.tmin : 1e-4;
-        for (int j = 0; j < 2; j++) {
-            fd_model m = fd_oracle_gauss(&a, &q, NULL, c[j]);
-            fd_sampler how = { .p = &q, .model = m, .t = t, .steps = K, .scheme = FD_DDIM,
-                               .start = FD_START_MATCHED, .cov = c[j] };
-            fd_times(&q, FD_LOGSNR, 0, K, t, &st);
-            fd_start_law(&how, NULL, P[j], a);
-            fd_exact_law(&how, NULL, P[j], a);
-            fd_sample(&how, fd_seed(3), 0, B, x, a);
-            fd_to_modes(&s, B, x, x, a);
-            OK(!st.code, "process %d, data %d: %s", i, j, st.code ? st.what : "");
-            for (int k = 0; k < B * W; k++) {
-                double v = c0->lam[k % W] + fd_law(&q, q.tmin, k % W).v * noise->lam[k % W];
-                OK(fabs((double)x[k]) <= 1e-5 + 6 * sqrt(v), "process %d: mode %d", i, k % W);
-            }
-        }
-        for (int k = 0; k < W; k++)
-            if (noise->lam[k] > 0)
-                NEAR(P[0][k], P[1][k], TOL(1e-10, 1e-4) * c0->lam[k], "process %d: mode %d", i, k);
-            else OK(P[0][k] >= 0 && P[0][k] <= 1.01 * c0->lam[k], "process %d: mode %d", i, k);
+        check_damped_law(i, &q, c, a);
+        fd_times(&q, FD_LOGSNR, 0, K, t, &st);
         fd_model m = fd_oracle_gauss(&a, &q, NULL, c0);
         fd_precond *w = fd_precond_new(&a, &q, NULL, c0);
         fd_obs far = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 5 });     /* says nothing */
@@ -464,17 +490,7 @@ static void check_damped(void)
         }
         OK(said > W && mute > W, "process %d: modes above %d, below %d", i, said, mute);
     }
-    /* a small mode that D makes smaller keeps its factor */
-    for (int k = 0; k < W; k++) lam[k] = k == 7 ? 1e-36 : 1;
-    fd_process vp = fd_vp(fd_cov_table(&a, &s, lam), .1, 20);
-    for (int k = 0; k < W; k++) lam[k] *= .3 + .01 * k;
-    fd_model m = fd_oracle_gauss(&a, &vp, NULL, fd_cov_table(&a, &s, lam));
-    fd_coef f = fd_law(&vp, .5, 0);
-    for (int k = 0; k < W; k++) x[k] = k == 7;
-    fd_from_modes(&s, 1, x, x, a);
-    m.eval(m.self, &s, 1, x, (double[]){ .5 }, D, a);
-    fd_to_modes(&s, 1, D, D, a);
-    NEAR((double)D[7], .37 * f.m / (f.m * f.m * .37 + f.v), TOL(1e-14, 1e-6), "a small mode");
+    check_small_mode(&s, a);
     OK(!st.code, "status");
 }
 

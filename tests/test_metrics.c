@@ -99,6 +99,49 @@ static fd_space space_of(int kind, fd_arena *a)
     return fd_dense(NULL, 3, 3, basis, weight, 2);
 }
 
+/* Unbiased: means over many small samples of X = N(0, sd^2) phi, Y = N(mu, sd^2) phi, against
+ * E|N(mu, s^2)| = s sqrt(2/pi) exp(-mu^2/2s^2) + mu erf(mu/(s sqrt 2)), s^2 = 2 sd^2, and
+ * E k = bw/sqrt(bw^2 + s^2) exp(-mu^2/(2 (bw^2 + s^2))). What has no distance. */
+static void unbiased(void)
+{
+    enum { REP = 400, M = 6, N = 4 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 16, &st);
+    fd_space sp = space_of(0, &a);
+    fd_real x[M * 30], y[N * 30];
+    double sum[2] = { 0 }, sq[2] = { 0 }, sd = 0.7, mu = 0.9, bw = 1.3, s2 = 2 * sd * sd,
+        pi = acos(-1.0);
+    for (int i = 0; i < REP; i++) {
+        fd_real g[M + N];
+        double amp[M + N], v[2];
+        fd_normal(fd_stream(fd_seed(3), 't', (uint32_t)i), M + N, g);
+        for (int j = 0; j < M + N; j++) amp[j] = sd * (double)g[j] + (j >= M ? mu : 0);
+        along(&sp, M, amp, 11, x);
+        along(&sp, N, amp + M, 11, y);
+        v[0] = fd_energy_distance(&sp, M, x, N, y);
+        v[1] = fd_mmd2(&sp, M, x, N, y, bw, a);
+        for (int j = 0; j < 2; j++) { sum[j] += v[j] / REP; sq[j] += v[j] * v[j] / REP; }
+    }
+    double exy = sqrt(2 * s2 / pi) * exp(-mu * mu / (2 * s2)) + mu * erf(mu / sqrt(2 * s2));
+    double k0 = bw / sqrt(bw * bw + s2), k = k0 * exp(-mu * mu / (2 * (bw * bw + s2)));
+    double want[2] = { 2 * exy - 2 * sqrt(2 * s2 / pi), 2 * k0 - 2 * k };
+    for (int j = 0; j < 2; j++)
+        NEAR(sum[j], want[j], 4 * sqrt((sq[j] - sum[j] * sum[j]) / REP),
+             "mean of unbiased estimates %d", j);
+    OK(want[0] > 8 * sqrt((sq[0] - sum[0] * sum[0]) / REP), "the test would not see a wrong mean");
+
+    OK(isnan(fd_energy_distance(&sp, 1, x, N, y)) && isnan(fd_energy_distance(&sp, M, x, 1, y)),
+       "one function");
+    OK(isnan(fd_energy_distance(&sp, M, NULL, N, y)), "NULL");
+    OK(isnan(fd_mmd2(&sp, M, x, 1, y, 1, a)) && st.code == FD_EARG, "one function");
+    a = test_arena(1 << 16, &st);
+    memset(x, 0, sizeof x);
+    OK(isnan(fd_mmd2(&sp, M, x, M, x, 0, a)) && st.code == FD_EDATA, "all the same");
+    a = test_arena(1 << 16, &st);
+    x[40] = (fd_real)NAN;
+    OK(isnan(fd_mmd2(&sp, M, x, N, y, 0, a)) && st.code == FD_ENAN, "not a number");
+}
+
 static void pairs(void)
 {
     static const int counts[][2] = { { 2, 2 }, { 3, 5 }, { 7, 4 }, { 64, 65 }, { MAXM, 3 } };
@@ -145,45 +188,7 @@ static void pairs(void)
                  "MMD at the median, space %d, %d and %d", kind, m, n);
             OK(!st.code, "%s", st.code ? st.what : "");
         }
-    /* unbiased: means over many small samples of X = N(0, sd^2) phi, Y = N(mu, sd^2) phi, against
-     * E|N(mu, s^2)| = s sqrt(2/pi) exp(-mu^2/2s^2) + mu erf(mu/(s sqrt 2)), s^2 = 2 sd^2, and
-     * E k = bw/sqrt(bw^2 + s^2) exp(-mu^2/(2 (bw^2 + s^2))) */
-    enum { REP = 400, M = 6, N = 4 };
-    fd_status st;
-    fd_arena a = test_arena(1 << 16, &st);
-    fd_space sp = space_of(0, &a);
-    fd_real x[M * 30], y[N * 30];
-    double sum[2] = { 0 }, sq[2] = { 0 }, sd = 0.7, mu = 0.9, bw = 1.3, s2 = 2 * sd * sd,
-        pi = acos(-1.0);
-    for (int i = 0; i < REP; i++) {
-        fd_real g[M + N];
-        double amp[M + N], v[2];
-        fd_normal(fd_stream(fd_seed(3), 't', (uint32_t)i), M + N, g);
-        for (int j = 0; j < M + N; j++) amp[j] = sd * (double)g[j] + (j >= M ? mu : 0);
-        along(&sp, M, amp, 11, x);
-        along(&sp, N, amp + M, 11, y);
-        v[0] = fd_energy_distance(&sp, M, x, N, y);
-        v[1] = fd_mmd2(&sp, M, x, N, y, bw, a);
-        for (int j = 0; j < 2; j++) { sum[j] += v[j] / REP; sq[j] += v[j] * v[j] / REP; }
-    }
-    double exy = sqrt(2 * s2 / pi) * exp(-mu * mu / (2 * s2)) + mu * erf(mu / sqrt(2 * s2));
-    double k0 = bw / sqrt(bw * bw + s2), k = k0 * exp(-mu * mu / (2 * (bw * bw + s2)));
-    double want[2] = { 2 * exy - 2 * sqrt(2 * s2 / pi), 2 * k0 - 2 * k };
-    for (int j = 0; j < 2; j++)
-        NEAR(sum[j], want[j], 4 * sqrt((sq[j] - sum[j] * sum[j]) / REP),
-             "mean of unbiased estimates %d", j);
-    OK(want[0] > 8 * sqrt((sq[0] - sum[0] * sum[0]) / REP), "the test would not see a wrong mean");
-
-    OK(isnan(fd_energy_distance(&sp, 1, x, N, y)) && isnan(fd_energy_distance(&sp, M, x, 1, y)),
-       "one function");
-    OK(isnan(fd_energy_distance(&sp, M, NULL, N, y)), "NULL");
-    OK(isnan(fd_mmd2(&sp, M, x, 1, y, 1, a)) && st.code == FD_EARG, "one function");
-    a = test_arena(1 << 16, &st);
-    memset(x, 0, sizeof x);
-    OK(isnan(fd_mmd2(&sp, M, x, M, x, 0, a)) && st.code == FD_EDATA, "all the same");
-    a = test_arena(1 << 16, &st);
-    x[40] = (fd_real)NAN;
-    OK(isnan(fd_mmd2(&sp, M, x, N, y, 0, a)) && st.code == FD_ENAN, "not a number");
+    unbiased();
 }
 
 static void sliced(void)
@@ -246,6 +251,24 @@ static void cross(const fd_space *s, int p, const double *mean, const double *sd
     fd_from_modes(s, 2 * p, u, x, scratch);
 }
 
+/* N(0, C) and N(0, 4 C): sum (sd - 2 sd)^2 = Tr C, up to about 2 modes / m of it */
+static void gaussian_samples(void)
+{
+    enum { M = 400 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    fd_space s = space_of(1, &a);
+    const fd_cov *c = fd_cov_rbf(&a, &s, 1, 0.4);
+    fd_real *x = fd_new(&a, fd_real, M * 37), *y = fd_new(&a, fd_real, M * 37);
+    if (!y) { OK(0, "memory"); return; }
+    fd_cov_draw(c, fd_seed(1), 0, M, x, a);
+    fd_cov_draw(c, fd_seed(2), 0, M, y, a);
+    for (int i = 0; i < M * 37; i++) y[i] *= 2;
+    double tr = fd_cov_trace(c);
+    NEAR(fd_w2_modes(&s, M, x, M, y, a), tr, 0.2 * tr, "samples");
+    NEAR(fd_frechet(&s, 8, M, x, M, y, a), tr, 0.2 * tr, "samples");
+}
+
 static void gaussians(void)
 {
     enum { P = 5 };
@@ -295,20 +318,7 @@ static void gaussians(void)
         a = test_arena(1 << 22, &st);
         OK(isnan(fd_w2_modes(&s, 2 * P, x, 1, y, a)) && st.code == FD_EARG, "one function");
     }
-    /* samples: N(0, C) and N(0, 4 C): sum (sd - 2 sd)^2 = Tr C, up to about 2 modes / m of it */
-    enum { M = 400 };
-    fd_status st;
-    fd_arena a = test_arena(1 << 22, &st);
-    fd_space s = space_of(1, &a);
-    const fd_cov *c = fd_cov_rbf(&a, &s, 1, 0.4);
-    fd_real *x = fd_new(&a, fd_real, M * 37), *y = fd_new(&a, fd_real, M * 37);
-    if (!y) { OK(0, "memory"); return; }
-    fd_cov_draw(c, fd_seed(1), 0, M, x, a);
-    fd_cov_draw(c, fd_seed(2), 0, M, y, a);
-    for (int i = 0; i < M * 37; i++) y[i] *= 2;
-    double tr = fd_cov_trace(c);
-    NEAR(fd_w2_modes(&s, M, x, M, y, a), tr, 0.2 * tr, "samples");
-    NEAR(fd_frechet(&s, 8, M, x, M, y, a), tr, 0.2 * tr, "samples");
+    gaussian_samples();
 }
 
 /* --- CRPS --- */

@@ -1642,7 +1642,7 @@ static void mcmc_geweke(void)
         }
         OK(rows[r].more > 1 ? worst > 10 : worst < 4,
            "Geweke, kind %d, noise times %g: %g standard errors", rows[r].kind, rows[r].more,
-            worst);
+           worst);
     }
 }
 

@@ -11,6 +11,57 @@ static double matern3(const double *x, const double *y, const void *prm)
     return (1 + r) * exp(-r);
 }
 
+/* |h|_C has a limit for a function of the space, and grows for a jump */
+static void norms(fd_status *st)
+{
+    double ratio[1], norm[1];
+    static const double soft[3] = { .11505029, .11441041, .11437123 };
+    static const double hard[3] = { .2614, 15.03, 957.5 };
+    for (int g = 0; g < 3 - 2 * (sizeof(fd_real) == 4); g++) {
+        int n = (int[]){ 16, 64, 256 }[g];
+        fd_arena own = test_arena((size_t)8 << 20, st);
+        fd_space fine = fd_grid(&own, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+        fd_cov *K = fd_cov_kernel(&own, &fine, matern3, NULL);
+        fd_real *h = fd_raw(&own, fd_real, n), *zero = fd_new(&own, fd_real, n);
+        for (int jump = 0; jump < 2 && zero; jump++) {
+            for (int i = 0; i < n; i++)
+                h[i] = (fd_real)(jump ? .1 * (i >= n / 2) : sin(2 * acos(-1) * (i + .5) / n));
+            if (!jump) fd_cov_pow(K, 1, 1, h, h, own);
+            fd_policy_ratio(K, 1, 1, h, zero, zero, ratio, norm, own);
+            NEAR(norm[0] * norm[0], jump ? hard[g] : soft[g],
+                 (jump ? 5e-4 : TOL(1e-7, 1e-5)) * (jump ? hard[g] : 1),
+                 "|h|_C of a %s on %d points", jump ? "jump" : "smooth function", n);
+        }
+    }
+}
+
+/* the weights of a step and of a reward; they leave r and the advantages, of a bound 1.5 */
+static void policy_weights(double r[5], double adv[5], fd_status *st)
+{
+    double w[5];
+    NEAR(fd_policy_weight(FD_POLICY_PLAIN, .3, -2, .1), -2, 0,
+         "REINFORCE's weight is the advantage");
+    NEAR(fd_policy_weight(FD_POLICY_RATIO, .3, -2, .1), -2 * exp(.3), 1e-14,
+         "that of DDPO has the ratio");
+    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, .3, 2, .1), 0, 0, "clipped: no slope beyond 1 + clip");
+    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, .3, -2, .1), -2 * exp(.3), 1e-14,
+         "but back from there");
+    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, -.3, -2, .1), 0, 0, "nor below 1 - clip");
+    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, -.3, 2, .1), 2 * exp(-.3), 1e-14,
+         "but back from there");
+    fd_advantages(5, r, 0, adv, st);
+    NEAR(adv[0] + adv[1] + adv[2] + adv[3] + adv[4], 0, 1e-12, "advantages have the mean 0");
+    NEAR(adv[4] * adv[4] + adv[0] * adv[0] + adv[1] * adv[1] + adv[2] * adv[2] + adv[3] * adv[3], 5,
+         1e-6, "and the variance 1");
+    fd_advantages(5, r, 1.5, adv, st);
+    NEAR(adv[4], 1.5, 0, "and a bound");
+    fd_reward_weights(5, r, 10, w, st);
+    NEAR(w[4], 1, 1e-12, "weights of regression do not overflow");
+    fd_reward_weights(4, r, .5, w, st);
+    NEAR(w[1] / w[0], exp(.5), 1e-12, "and are exp(beta r)");
+    NEAR(w[0] + w[1] + w[2] + w[3], 1, 1e-14, "over their sum");
+}
+
 static void ratios(void)
 {
     enum { N = 12 };
@@ -55,48 +106,9 @@ static void ratios(void)
     fd_policy_pull(c, 1, 1, 1, mu, next, u[0], a);
     NEAR(test_maxdiff(N, u[0], y), 0, TOL(1e-14, 1e-6), "with C in front it is x' - mu");
 
-    /* |h|_C has a limit for a function of the space, and grows for a jump */
-    static const double soft[3] = { .11505029, .11441041, .11437123 }, hard[3] = { .2614, 15.03,
-        957.5 };
-    for (int g = 0; g < 3 - 2 * (sizeof(fd_real) == 4); g++) {
-        int n = (int[]){ 16, 64, 256 }[g];
-        fd_arena own = test_arena((size_t)8 << 20, &st);
-        fd_space fine = fd_grid(&own, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
-        fd_cov *K = fd_cov_kernel(&own, &fine, matern3, NULL);
-        fd_real *h = fd_raw(&own, fd_real, n), *zero = fd_new(&own, fd_real, n);
-        for (int jump = 0; jump < 2 && zero; jump++) {
-            for (int i = 0; i < n; i++)
-                h[i] = (fd_real)(jump ? .1 * (i >= n / 2) : sin(2 * acos(-1) * (i + .5) / n));
-            if (!jump) fd_cov_pow(K, 1, 1, h, h, own);
-            fd_policy_ratio(K, 1, 1, h, zero, zero, ratio, norm, own);
-            NEAR(norm[0] * norm[0], jump ? hard[g] : soft[g],
-                 (jump ? 5e-4 : TOL(1e-7, 1e-5)) * (jump ? hard[g] : 1),
-                 "|h|_C of a %s on %d points", jump ? "jump" : "smooth function", n);
-        }
-    }
-
-    NEAR(fd_policy_weight(FD_POLICY_PLAIN, .3, -2, .1), -2, 0,
-         "REINFORCE's weight is the advantage");
-    NEAR(fd_policy_weight(FD_POLICY_RATIO, .3, -2, .1), -2 * exp(.3), 1e-14,
-         "that of DDPO has the ratio");
-    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, .3, 2, .1), 0, 0, "clipped: no slope beyond 1 + clip");
-    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, .3, -2, .1), -2 * exp(.3), 1e-14,
-         "but back from there");
-    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, -.3, -2, .1), 0, 0, "nor below 1 - clip");
-    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, -.3, 2, .1), 2 * exp(-.3), 1e-14,
-         "but back from there");
-    double r[5] = { 1, 2, 3, 4, 100 }, adv[5], w[5];
-    fd_advantages(5, r, 0, adv, &st);
-    NEAR(adv[0] + adv[1] + adv[2] + adv[3] + adv[4], 0, 1e-12, "advantages have the mean 0");
-    NEAR(adv[4] * adv[4] + adv[0] * adv[0] + adv[1] * adv[1] + adv[2] * adv[2] + adv[3] * adv[3], 5,
-         1e-6, "and the variance 1");
-    fd_advantages(5, r, 1.5, adv, &st);
-    NEAR(adv[4], 1.5, 0, "and a bound");
-    fd_reward_weights(5, r, 10, w, &st);
-    NEAR(w[4], 1, 1e-12, "weights of regression do not overflow");
-    fd_reward_weights(4, r, .5, w, &st);
-    NEAR(w[1] / w[0], exp(.5), 1e-12, "and are exp(beta r)");
-    NEAR(w[0] + w[1] + w[2] + w[3], 1, 1e-14, "over their sum");
+    norms(&st);
+    double r[5] = { 1, 2, 3, 4, 100 }, adv[5];
+    policy_weights(r, adv, &st);
     OK(!st.code, "no error");
     r[2] = INFINITY;
     fd_advantages(5, r, 0, adv, &st);
@@ -166,13 +178,53 @@ static double tally_z(const tally *q, int i, double want)
     return (m - want) / sqrt(v / q->n);
 }
 
+static tally plain, whole, each, weights, moved, logs;
+
+/* A path: its gradient, that at the other policy, its reward, of the mean mean, and weight. */
+static void chain_add(const double *grad, const double *step, double r, double logw, double mean)
+{
+    double v[N], w = exp(logw);
+    for (int j = 0; j < N; j++) v[j] = grad[j] * r;
+    tally_add(&whole, N, v);
+    for (int j = 0; j < N; j++) v[j] = grad[j] * (r - mean);
+    tally_add(&plain, N, v);
+    for (int j = 0; j < N; j++) v[j] = step[j] * r;
+    tally_add(&each, N, v);
+    tally_add(&weights, 1, &w);
+    v[0] = w * r, tally_add(&moved, 1, v);
+    v[0] = -logw, tally_add(&logs, 1, v);
+}
+
+/* What the sums must be: the gradient in theta, weights, and the divergence of the two policies. */
+static void chain_sums(double share, const fd_real *want, const double mean[2], double kl)
+{
+    for (int j = 0; j < N; j++) {
+        double g = share * (double)want[j];
+        OK(fabs(tally_z(&whole, j, g)) < 4.5, "REINFORCE's gradient, %d: z = %g", j,
+           tally_z(&whole, j, g));
+        OK(fabs(tally_z(&plain, j, g)) < 4.5, "with a baseline, %d: z = %g", j,
+           tally_z(&plain, j, g));
+        OK(fabs(tally_z(&each, j, g)) < 4.5, "DDPO's at another policy, %d: z = %g", j,
+           tally_z(&each, j, g));
+        OK(plain.sq[j] < whole.sq[j], "the baseline has less variance, %d", j);
+    }
+    OK(fabs(tally_z(&weights, 0, 1)) < 4.5, "E w = 1: z = %g", tally_z(&weights, 0, 1));
+    NEAR(weights.sum[0] / weights.n, 1, .02, "E w");
+    OK(fabs(tally_z(&moved, 0, mean[1])) < 4.5, "E w r is the mean under the other policy: z = %g",
+       tally_z(&moved, 0, mean[1]));
+    OK(fabs(mean[1] - mean[0]) > .05, "which is another one");
+    OK(fabs(tally_z(&logs, 0, kl)) < 4.5, "-E log w is the KL along the chain: z = %g",
+       tally_z(&logs, 0, kl));
+    NEAR(logs.sq[0] / logs.n - pow(logs.sum[0] / logs.n, 2), 2 * kl, .05 * kl,
+         "whose variance is twice that");
+}
+
 static void chain(void)
 {
     static fd_real x[BATCH * N], next[BATCH * N], mu[BATCH * N], to[BATCH * N], xi[BATCH * N],
         y[BATCH * N];
-    static double ratio[BATCH], norm[BATCH], logw[BATCH], r[BATCH], grad[BATCH * N],
-        step[BATCH * N], rho[K * BATCH];
-    static tally plain, whole, each, weights, moved, logs;
+    static double ratio[BATCH], norm[BATCH], logw[BATCH], grad[BATCH * N], step[BATCH * N],
+        rho[K * BATCH];
     fd_status st;
     fd_arena a = test_arena(1 << 24, &st);
     fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
@@ -217,39 +269,10 @@ static void chain(void)
             }
             memcpy(x, next, sizeof x);
         }
-        for (int i = 0; i < BATCH; i++) {
-            double v[N], w = exp(logw[i]);
-            r[i] = 2 + fd_inner(&s, l, x + i * N);
-            for (int j = 0; j < N; j++) v[j] = grad[i * N + j] * r[i];
-            tally_add(&whole, N, v);
-            for (int j = 0; j < N; j++) v[j] = grad[i * N + j] * (r[i] - mean[0]);
-            tally_add(&plain, N, v);
-            for (int j = 0; j < N; j++) v[j] = step[i * N + j] * r[i];
-            tally_add(&each, N, v);
-            tally_add(&weights, 1, &w);
-            v[0] = w * r[i], tally_add(&moved, 1, v);
-            v[0] = -logw[i], tally_add(&logs, 1, v);
-        }
+        for (int i = 0; i < BATCH; i++)
+            chain_add(grad + i * N, step + i * N, 2 + fd_inner(&s, l, x + i * N), logw[i], mean[0]);
     }
-    for (int j = 0; j < N; j++) {
-        double g = share * (double)want[j];
-        OK(fabs(tally_z(&whole, j, g)) < 4.5, "REINFORCE's gradient, %d: z = %g", j,
-           tally_z(&whole, j, g));
-        OK(fabs(tally_z(&plain, j, g)) < 4.5, "with a baseline, %d: z = %g", j,
-           tally_z(&plain, j, g));
-        OK(fabs(tally_z(&each, j, g)) < 4.5, "DDPO's at another policy, %d: z = %g", j,
-           tally_z(&each, j, g));
-        OK(plain.sq[j] < whole.sq[j], "the baseline has less variance, %d", j);
-    }
-    OK(fabs(tally_z(&weights, 0, 1)) < 4.5, "E w = 1: z = %g", tally_z(&weights, 0, 1));
-    NEAR(weights.sum[0] / weights.n, 1, .02, "E w");
-    OK(fabs(tally_z(&moved, 0, mean[1])) < 4.5, "E w r is the mean under the other policy: z = %g",
-       tally_z(&moved, 0, mean[1]));
-    OK(fabs(mean[1] - mean[0]) > .05, "which is another one");
-    OK(fabs(tally_z(&logs, 0, kl)) < 4.5, "-E log w is the KL along the chain: z = %g",
-       tally_z(&logs, 0, kl));
-    NEAR(logs.sq[0] / logs.n - pow(logs.sum[0] / logs.n, 2), 2 * kl, .05 * kl,
-         "whose variance is twice that");
+    chain_sums(share, want, mean, kl);
     OK(!st.code, "no error");
     test_free();
 }
@@ -398,8 +421,8 @@ static void learned(void)
     for (int ddpo = 0; ddpo < 2; ddpo++) {
         double theta[STEPS] = { 0 }, mean = 0, kl = 0, far = 0;
         for (int round = 0; round < TIMES; round++) {
-            const double rate = .3 / (1 + round / 20.), was[STEPS] = { theta[0], theta[1], theta[2],
-                theta[3], theta[4] };
+            const double rate = .3 / (1 + round / 20.);
+            const double was[STEPS] = { theta[0], theta[1], theta[2], theta[3], theta[4] };
             fd_rng seed = fd_stream(fd_seed(11 + (uint64_t)ddpo), 'l', (uint32_t)round);
             double sd = 0, middle = 0;
             fd_normal(fd_stream(seed, 'x', 0), PATHS, x[0]);

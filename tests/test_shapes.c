@@ -142,9 +142,9 @@ static void well(void)
     /* mean and deviation at .5, 1, 1.5, 2: of the chain of 128 steps to 5 digits, and of continuous
      * time */
     static const double chain[4][2] = { { -.77163, .46949 }, { -.51889, .70889 },
-        { -.25897, .83586 }, { 0, .87466 } };
+                                        { -.25897, .83586 }, { 0, .87466 } };
     static const double limit[4][2] = { { -.769465, .46868 }, { -.517193, .706977 },
-        { -.258065, .833429 }, { 0, .872067 } };
+                                        { -.258065, .833429 }, { 0, .872067 } };
     double m[3][5][3], wiener = exp(-.5) / sqrt(2 * acos(-1) * horizon), logZ[3], back[3];
     for (int g = 2; g >= 0; g--) {
         const int n = 128 << g;
@@ -200,7 +200,7 @@ static void paths(void)
         for (int c = 0; c < CHAINS; c++) {
             fd_arena own = a;
             fd_mcmc how = { .prior = bridge, .mean = line, .phi = { action, NULL },
-                .kind = FD_MCMC_PCN, .h = b[j] };
+                            .kind = FD_MCMC_PCN, .h = b[j] };
             for (int i = 0; i < N - 1; i++) x[i] = (fd_real)path[c][i + 1];
             fd_chain *ch = fd_chain_begin(&own, &how, fd_seed(12), c, x);
             for (int k = 0; ch && k < STEPS; k++) fd_chain_step(ch, own);
@@ -402,7 +402,7 @@ static void proposals_equation(fd_arena a)
     for (int noisy = 0; noisy < 2; noisy++) {
         double h = 1e-3, T[5] = { .3 - h, .3, .3 + h, .9, 1.3 }, G[6], r[2], sum;
         fd_proposal how = { &linear, 4, T, ou, ou + 4, NULL, end, noisy ? soft : NULL,
-            FD_PROPOSAL_INTEGRAL, NULL, NULL, NULL, 0, NULL, NULL, NULL };
+                            FD_PROPOSAL_INTEGRAL, NULL, NULL, NULL, 0, NULL, NULL, NULL };
         fd_proposal *g = fd_proposal_new(&a, &how);
         OK(g, "a proposal for the linear system");
         if (!g) break;
@@ -429,7 +429,7 @@ static void proposals_equation(fd_arena a)
         double T[2] = { .4, 1.3 }, E = exp(B * tau), m = E * x0[0] + beta * expm1(B * tau) / B;
         double V = S * expm1(2 * B * tau) / (2 * B);
         fd_proposal how = { &the_well, 1, T, &B, &beta, &S, end, NULL, FD_PROPOSAL_CHAIN, NULL,
-            NULL, NULL, 0, NULL, NULL, NULL };
+                            NULL, NULL, 0, NULL, NULL, NULL };
         fd_proposal *g = fd_proposal_new(&a, &how);
         if (g) NEAR(fd_proposal_log(g, 0, x0),
                     -.5 * pow(end[0] - m, 2) / V - .5 * log(2 * acos(-1) * V), 1e-13,
@@ -451,7 +451,7 @@ static void proposals_linear(fd_arena a)
     }
     for (int noisy = 0; noisy < 2; noisy++) {
         fd_proposal how = { &linear, K, t, ou, ou + 4, NULL, end, noisy ? soft : NULL,
-            FD_PROPOSAL_INTEGRAL, NULL, NULL, NULL, 0, NULL, NULL, NULL };
+                            FD_PROPOSAL_INTEGRAL, NULL, NULL, NULL, 0, NULL, NULL, NULL };
         fd_proposal *g = fd_proposal_new(&a, &how);
         double worst = 0, m[2] = { x0[0], x0[1] }, C[4] = { 0, 0, 0, 0 }, G[6], ess, Q[4];
         for (int i = 0; i < PATHS; i++) memcpy(path[i], x0, sizeof x0);
@@ -502,7 +502,7 @@ static void proposals_well(fd_arena own)
     double exact = two_ways(EULER, K, T, start, goal);
     marginal(K / 2, m, p);
     fd_proposal how = { &the_well, K, t, NULL, NULL, NULL, &goal, NULL, FD_PROPOSAL_CHAIN, NULL,
-        NULL, NULL, 0, NULL, NULL, NULL };
+                        NULL, NULL, 0, NULL, NULL, NULL };
     fd_proposal *g = fd_proposal_new(&own, &how);
     for (int i = 0; lw && i < WIDE; i++) xs[i * (K + 1)] = start;
     fd_proposal_path(g, WIDE, zs, xs, lw, own);
@@ -586,7 +586,7 @@ static void proposals_off(fd_status *st)
         for (int k = 0; time && k <= steps; k++) time[k] = (double)k / steps;
         fd_system wiener = { 1, 1, still, one, NULL, NULL };
         fd_proposal off = { &wiener, steps, time, NULL, NULL, &S, &zero, NULL,
-            FD_PROPOSAL_INTEGRAL, NULL, NULL, NULL, 0, NULL, NULL, NULL };
+                            FD_PROPOSAL_INTEGRAL, NULL, NULL, NULL, 0, NULL, NULL, NULL };
         fd_proposal_path(fd_proposal_new(&room, &off), FEW, zj, xj, part, room);
         for (int i = 0; i < FEW; i++) first += part[i] / FEW, second += part[i] * part[i] / FEW;
         grown[j] = sqrt(second - first * first);
@@ -619,14 +619,14 @@ static void proposals(void)
     for (int i = 0; i < 4; i++) {
         double when[3] = { bad[i].first, 1, 2 };
         fd_proposal no = { &the_well, bad[i].steps, when, NULL, NULL, &bad[i].S, &goal, NULL,
-            bad[i].weight, NULL, NULL, NULL, 0, NULL, NULL, NULL };
+                           bad[i].weight, NULL, NULL, NULL, 0, NULL, NULL, NULL };
         OK(!fd_proposal_new(&own, &no) && st.code == (i < 3 ? FD_EARG : FD_EDATA), "%s",
            bad[i].what);
         st.code = FD_OK;
     }
     double far[4] = { 40, 0, 0, 0 }, when[4] = { 0, 1, 2, 3 }, was = 7, zs[3];
     fd_proposal long_steps = { &the_well, 3, when, NULL, NULL, NULL, &goal, NULL, FD_PROPOSAL_CHAIN,
-        NULL, NULL, NULL, 0, NULL, NULL, NULL };
+                               NULL, NULL, NULL, 0, NULL, NULL, NULL };
     for (int i = 0; i < 3; i++) zs[i] = 1e200;
     fd_proposal_path(fd_proposal_new(&own, &long_steps), 1, zs, far, &was, own);
     OK(st.code == FD_ENAN && was == 7, "a path that is not finite is said, and has no weight");
@@ -702,7 +702,7 @@ static fd_net *reversal(fd_arena *a, int steps)
     static double x[PAIRS], y[PAIRS], time[PAIRS];
     static fd_real in[PAIRS], want[PAIRS];
     fd_arch arch = { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 24, .layers = 3,
-        .time = FD_TIME_CHANNEL, .tscale = 1 / horizon, .inr.omega = 4 };
+                     .time = FD_TIME_CHANNEL, .tscale = 1 / horizon, .inr.omega = 4 };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 5e-3, adam.warmup = 10, adam.steps = steps, adam.clip = 1, adam.ema = .98;
     fd_net *net = fd_net_new(a, &arch, fd_seed(41));
@@ -880,7 +880,7 @@ static fd_shapes shapes(int dim, int points, int waves)
             f[p * dim + a] = cos(2 * acos(-1) * p / points - 1.4 * a)
                            + .2 * sin(4 * acos(-1) * p / points + a);
     return (fd_shapes){ .points = points, .dim = dim, .centres = CENTRES, .centre = c[dim - 1],
-        .size = .7, .width = .8, .waves = waves, .from = f };
+                        .size = .7, .width = .8, .waves = waves, .from = f };
 }
 
 /* The divergence by differences, and the drift of Ito's form. */
@@ -1052,7 +1052,7 @@ static void flows(void)
 
     static const double at[12] = { 0 };
     const fd_shapes good = { .points = 6, .dim = 2, .centres = 1, .centre = at, .size = 1,
-        .width = 1, .from = at };
+                             .width = 1, .from = at };
     static const int want[] = { FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE, FD_EARG,
         FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE };
     for (int i = 0; i < 12; i++) {
@@ -1086,7 +1086,7 @@ static void starved(const void *self, fd_real *out, fd_arena a)
     const fd_shapes s = shapes(2, MARKS, 4);
     double z[9], path[8] = { -.4, .6 }, logw = 0, J[4] = { 1, 0, 0, 1 }, y[2] = { 0, 0 }, d[14];
     fd_proposal how = { &linear, 3, t, ou, ou + 4, NULL, end, NULL, FD_PROPOSAL_CHAIN, NULL, NULL,
-        NULL, 0, NULL, NULL, NULL };
+                        NULL, 0, NULL, NULL, NULL };
     (void)self;
     for (int i = 0; i < 9; i++) z[i] = cos(3. * i);
     for (int i = 0; i < 14; i++) d[i] = .1 * sin(2. * i);

@@ -105,6 +105,36 @@ static void modes_1d(fd_arena a)
         }
 }
 
+/* row r: wavenumbers and eigenvalues of the Laplacian of each mode */
+static void laplacian(const fd_space *s, size_t r, int code, fd_arena m)
+{
+    double *mu = fd_new(&m, double, s->points);
+    fd_laplace(s, mu, m);
+    for (ptrdiff_t k = 0; k < s->points; k++) {
+        int j[3], t[3];
+        double want = 0;
+        split(s, k, j);
+        for (int d = 0; d < s->nd; d++) want += pow(wave((code >> 2 * d & 3), s->len[d], j[d]), 2);
+        if (fd_mode(s, k, t) != is_nyquist(s, k) || memcmp(j, t, sizeof j)
+            || !(fabs(mu[k] - want) <= 1e-12 * want))
+            OK(0, "row %zu bc %d: mode %td", r, code, k);
+    }
+}
+
+/* many functions, more than a block of the cache */
+static void many_functions(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 2, (int[]){ 48, 40 }, NULL, (int[]){ 0, 1 }, 1);
+    ptrdiff_t n = s.points;
+    fd_real *x = noise(&a, 40 * n, 3), *u = fd_raw(&a, fd_real, 40 * n);
+    fd_real *w = fd_raw(&a, fd_real, 40 * n);
+    fd_to_modes(&s, 40, x, u, a);
+    for (int i = 0; i < 40; i += 5) fd_to_modes(&s, 5, x + i * n, w + i * n, a);
+    OK(!memcmp(u, w, (size_t)(40 * n) * sizeof *u), "40 functions at once or 5 at a time");
+    fd_from_modes(&s, 40, u, u, a);
+    NEAR(test_rel(40 * n, u, x), 0, TOL(1e-14, 2e-6), "there and back");
+}
+
 static void transforms(fd_arena a)
 {
     static const struct { int nd, n[3]; double len[3]; } row[] = {
@@ -148,8 +178,7 @@ static void transforms(fd_arena a)
                     dy = fmax(dy, fabs(sy - (double)y[q * P + k]));
                     top = fmax(top, fabs(sy));
                 }
-            double hn = sqrt(h);
-            NEAR(du / hn, 0, TOL(2e-13, 6e-6), "row %zu bc %d: to modes", r, code);
+            NEAR(du / sqrt(h), 0, TOL(2e-13, 6e-6), "row %zu bc %d: to modes", r, code);
             NEAR(dy / top, 0, TOL(5e-14, 2e-6), "row %zu bc %d: from modes", r, code);
             double p = 0;
             for (ptrdiff_t k = 0; k < fd_size(&s); k++)
@@ -162,31 +191,12 @@ static void transforms(fd_arena a)
             memcpy(w, x, (size_t)all * sizeof *x);
             fd_from_modes(&s, b, w, w, m);
             OK(!memcmp(w, y, (size_t)all * sizeof *x), "row %zu bc %d: in place, back", r, code);
-            for (int i = 0; i < b; i++) fd_to_modes(&s, 1, x + i * fd_size(&s),
-                                                    w + i * fd_size(&s), m);
+            for (int i = 0; i < b; i++)
+                fd_to_modes(&s, 1, x + i * fd_size(&s), w + i * fd_size(&s), m);
             OK(!memcmp(w, u, (size_t)all * sizeof *x), "row %zu bc %d: one by one", r, code);
-            double *mu = fd_new(&m, double, P);
-            fd_laplace(&s, mu, m);
-            for (ptrdiff_t k = 0; k < P; k++) {
-                int j[3], t[3];
-                double want = 0;
-                split(&s, k, j);
-                for (int d = 0; d < s.nd; d++) want += pow(wave(bc[d], s.len[d], j[d]), 2);
-                if (fd_mode(&s, k, t) != is_nyquist(&s, k) || memcmp(j, t, sizeof j)
-                    || !(fabs(mu[k] - want) <= 1e-12 * want))
-                    OK(0, "row %zu bc %d: mode %td", r, code, k);
-            }
+            laplacian(&s, r, code, m);
         }
-    /* many functions, more than a block of the cache */
-    fd_space s = fd_grid(&a, 2, (int[]){ 48, 40 }, NULL, (int[]){ 0, 1 }, 1);
-    ptrdiff_t n = s.points;
-    fd_real *x = noise(&a, 40 * n, 3), *u = fd_raw(&a, fd_real, 40 * n);
-    fd_real *w = fd_raw(&a, fd_real, 40 * n);
-    fd_to_modes(&s, 40, x, u, a);
-    for (int i = 0; i < 40; i += 5) fd_to_modes(&s, 5, x + i * n, w + i * n, a);
-    OK(!memcmp(u, w, (size_t)(40 * n) * sizeof *u), "40 functions at once or 5 at a time");
-    fd_from_modes(&s, 40, u, u, a);
-    NEAR(test_rel(40 * n, u, x), 0, TOL(1e-14, 2e-6), "there and back");
+    many_functions(a);
 }
 
 /* a band-limited function, known everywhere, on several grids */
@@ -298,6 +308,50 @@ static void expect(fd_status *st, int code, const char *text)
     memset(st, 0, offsetof(fd_status, size));
 }
 
+/* failed and absent arguments: nothing happens; other: spaces of two channels, of one axis, dense */
+static void nothing_done(const fd_space *s, const fd_space *none, const fd_space other[3],
+                         fd_arena a)
+{
+    fd_status *st = a.st;
+    fd_real x[64] = { 0 }, y[64] = { 0 };
+    double mu[64] = { 0 };
+    x[0] = y[0] = 3;
+    mu[0] = 3;
+    for (int round = 0; round < 2; round++) {
+        const fd_space *z = round ? none : NULL, *g = round ? s : NULL;
+        fd_to_modes(z, 1, x, y, a);
+        fd_from_modes(z, 1, x, y, a);
+        fd_modes_between(z, s, 1, x, y);
+        fd_modes_between(s, z, 1, x, y);
+        fd_resample(z, s, 1, x, y, a);
+        fd_resample(s, z, 1, x, y, a);
+        fd_laplace(z, mu, a);
+        fd_to_modes(g, 1, NULL, y, a);
+        fd_from_modes(g, 1, x, NULL, a);
+        fd_to_modes(g, 0, x, y, a);
+        fd_from_modes(g, 1, NULL, y, a);
+        fd_from_modes(g, 0, x, y, a);
+        fd_modes_between(s, s, 1, NULL, y);
+        fd_modes_between(s, s, 1, x, NULL);
+        fd_modes_between(s, other, 1, x, y);
+        fd_modes_between(s, other + 1, 1, x, y);
+        fd_modes_between(other + 2, s, 1, x, y);
+        fd_resample(s, s, 1, NULL, y, a);
+        fd_resample(s, s, 1, x, NULL, a);
+        fd_resample(s, s, 0, x, y, a);
+        fd_laplace(s, NULL, a);
+        fd_modes_at(z, 1, mu, NULL, y);
+        fd_modes_at(other + 2, 1, mu, NULL, y);
+        fd_modes_at(s, 1, NULL, NULL, y);
+        fd_modes_at(s, 1, mu, NULL, NULL);
+        OK(isnan(fd_inner(z, x, y)) && fd_size(z) == 0, "inner product of nothing");
+        OK(isnan(fd_inner(s, NULL, y)) && isnan(fd_inner(s, x, NULL)), "of no function");
+        OK(isnan(fd_wave(z, 0, mu + 1)) && isnan(mu[1]) && isnan(fd_wave(other + 2, 0, NULL)),
+           "no wavenumber");
+    }
+    OK(y[0] == 3 && mu[0] == 3 && !st->code, "nothing done with nothing");
+}
+
 static void space_errors(fd_arena a)
 {
     fd_status *st = a.st;
@@ -348,42 +402,8 @@ static void space_errors(fd_arena a)
     expect(st, FD_EARG, "fd_resample: needs a grid, not a dense space");
     fd_laplace(&d, mu, a);
     expect(st, FD_EARG, "fd_laplace: needs a grid, not a dense space");
-    /* failed and absent arguments: nothing happens */
-    x[0] = y[0] = 3;
-    mu[0] = 3;
-    for (int round = 0; round < 2; round++) {
-        const fd_space *z = round ? &none : NULL, *g = round ? &s : NULL;
-        fd_to_modes(z, 1, x, y, a);
-        fd_from_modes(z, 1, x, y, a);
-        fd_modes_between(z, &s, 1, x, y);
-        fd_modes_between(&s, z, 1, x, y);
-        fd_resample(z, &s, 1, x, y, a);
-        fd_resample(&s, z, 1, x, y, a);
-        fd_laplace(z, mu, a);
-        fd_to_modes(g, 1, NULL, y, a);
-        fd_from_modes(g, 1, x, NULL, a);
-        fd_to_modes(g, 0, x, y, a);
-        fd_from_modes(g, 1, NULL, y, a);
-        fd_from_modes(g, 0, x, y, a);
-        fd_modes_between(&s, &s, 1, NULL, y);
-        fd_modes_between(&s, &s, 1, x, NULL);
-        fd_modes_between(&s, &c, 1, x, y);
-        fd_modes_between(&s, &t, 1, x, y);
-        fd_modes_between(&d, &s, 1, x, y);
-        fd_resample(&s, &s, 1, NULL, y, a);
-        fd_resample(&s, &s, 1, x, NULL, a);
-        fd_resample(&s, &s, 0, x, y, a);
-        fd_laplace(&s, NULL, a);
-        fd_modes_at(z, 1, mu, NULL, y);
-        fd_modes_at(&d, 1, mu, NULL, y);
-        fd_modes_at(&s, 1, NULL, NULL, y);
-        fd_modes_at(&s, 1, mu, NULL, NULL);
-        OK(isnan(fd_inner(z, x, y)) && fd_size(z) == 0, "inner product of nothing");
-        OK(isnan(fd_inner(&s, NULL, y)) && isnan(fd_inner(&s, x, NULL)), "of no function");
-        OK(isnan(fd_wave(z, 0, mu + 1)) && isnan(mu[1]) && isnan(fd_wave(&d, 0, NULL)),
-           "no wavenumber");
-    }
-    OK(y[0] == 3 && mu[0] == 3 && !st->code, "nothing done with nothing");
+    nothing_done(&s, &none, (const fd_space[]){ c, t, d }, a);
+    y[0] = mu[0] = 3;
     FD_FAIL(st, FD_EIO, "here", "before");
     fd_to_modes(&s, 1, x, y, a);
     fd_from_modes(&s, 1, x, y, a);
@@ -949,6 +969,37 @@ static void statistics(fd_arena a)
 
 /* ---- Covariances of data --------------------------------------------------------------------- */
 
+/* all shifts of one function: cos and sin carry the same, and nothing is left to average */
+static void shifts(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 1);
+    fd_real *x = noise(&a, 9, 21), *y = fd_raw(&a, fd_real, 81), u[9];
+    for (int i = 0; i < 81; i++) y[i] = x[(i % 9 + i / 9) % 9];
+    fd_to_modes(&s, 1, x, u, a);
+    fd_cov *c = fd_cov_empirical(&a, &s, 9, y, 0, NULL);
+    if (!c) { OK(0, "setup"); return; }
+    NEAR(c->lam[0], 0, TOL(1e-30, 1e-12), "the constant mode is the mean");
+    for (int k = 1; k < 9; k += 2) {
+        double e = .5 * ((double)u[k] * (double)u[k] + (double)u[k + 1] * (double)u[k + 1]);
+        NEAR(c->lam[k], e, TOL(1e-14, 1e-6), "shifted data, cos");
+        NEAR(c->lam[k + 1], e, TOL(1e-14, 1e-6), "shifted data, sin");
+    }
+}
+
+/* many draws of a known law */
+static void law_of_draws(fd_arena a)
+{
+    fd_space t = fd_grid(&a, 1, (int[]){ 24 }, NULL, NULL, 2);
+    fd_cov *truth = fd_cov_matern(&a, &t, 1.3, .2, 1.5);
+    fd_real *draws = fd_raw(&a, fd_real, 2000 * 48);
+    fd_cov_draw(truth, fd_seed(31), 0, 2000, draws, a);
+    fd_cov *got = fd_cov_empirical(&a, &t, 2000, draws, 0, NULL);
+    for (int k = 0; k < 23 && got; k++) {
+        double count = 2 * 2000 * (k ? 2 : 1);
+        NEAR(got->lam[k] / truth->lam[k], 1, 5.5 * sqrt(2 / count), "law of draws, mode %d", k);
+    }
+}
+
 static void empirical(fd_arena a)
 {
     static const int n[2] = { 4, 5 };
@@ -1007,29 +1058,8 @@ static void empirical(fd_arena a)
         }
         OK(c->kind == FD_COV_TABLE && c->s.ch == CH, "kind");
     }
-    /* all shifts of one function: cos and sin carry the same, and nothing is left to average */
-    fd_space s = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 1);
-    fd_real *x = noise(&a, 9, 21), *y = fd_raw(&a, fd_real, 81), u[9];
-    for (int i = 0; i < 81; i++) y[i] = x[(i % 9 + i / 9) % 9];
-    fd_to_modes(&s, 1, x, u, a);
-    fd_cov *c = fd_cov_empirical(&a, &s, 9, y, 0, NULL);
-    if (!c) { OK(0, "setup"); return; }
-    NEAR(c->lam[0], 0, TOL(1e-30, 1e-12), "the constant mode is the mean");
-    for (int k = 1; k < 9; k += 2) {
-        double e = .5 * ((double)u[k] * (double)u[k] + (double)u[k + 1] * (double)u[k + 1]);
-        NEAR(c->lam[k], e, TOL(1e-14, 1e-6), "shifted data, cos");
-        NEAR(c->lam[k + 1], e, TOL(1e-14, 1e-6), "shifted data, sin");
-    }
-    /* many draws of a known law */
-    fd_space t = fd_grid(&a, 1, (int[]){ 24 }, NULL, NULL, 2);
-    fd_cov *truth = fd_cov_matern(&a, &t, 1.3, .2, 1.5);
-    fd_real *draws = fd_raw(&a, fd_real, 2000 * 48);
-    fd_cov_draw(truth, fd_seed(31), 0, 2000, draws, a);
-    fd_cov *got = fd_cov_empirical(&a, &t, 2000, draws, 0, NULL);
-    for (int k = 0; k < 23 && got; k++) {
-        double count = 2 * 2000 * (k ? 2 : 1);
-        NEAR(got->lam[k] / truth->lam[k], 1, 5.5 * sqrt(2 / count), "law of draws, mode %d", k);
-    }
+    shifts(a);
+    law_of_draws(a);
 }
 
 /* Many functions of many points, by threads: the variances of all modes sum to that of the data,
@@ -1075,6 +1105,43 @@ static void tables(fd_arena a)
     }
 }
 
+/* all vectors of a basis are orthonormal */
+static void orthonormal(int kind, const fd_space *s, double h)
+{
+    const int n = (int)s->points;
+    double worst = 0;
+    for (int j = 0; j < s->modes; j++)
+        for (int k = 0; k <= j; k++) {
+            double dot = 0;
+            for (int p = 0; p < n; p++)
+                dot += h * (double)s->basis[j * n + p] * (double)s->basis[k * n + p];
+            worst = fmax(worst, fabs(dot - (j == k)));
+        }
+    NEAR(worst, 0, TOL(1e-12, 1e-6), "kind %d: orthonormal", kind);
+}
+
+/* weights: the Legendre functions of unequal weights, two of them */
+static void principal_weighted(fd_arena a)
+{
+    fd_real basis[4] = { 1, 1, 1, -1 }, weight[2] = { (fd_real).2, (fd_real).8 }, x[8], mean[2];
+    for (int i = 0; i < 4; i++) {   /* f = (1, 1) and (2, -1/2), orthonormal */
+        double g = i % 2 ? 1 : -1, k = i / 2 ? 1 : -1;
+        x[2 * i] = (fd_real)(3 * g * 2 + k), x[2 * i + 1] = (fd_real)(-3 * g / 2 + k);
+    }
+    fd_space s = fd_dense(NULL, 2, 2, basis, weight, 1);
+    fd_cov *c = fd_cov_pca(&a, &s, 4, x, 2, mean);
+    if (!c) { OK(0, "setup"); return; }
+    NEAR(c->lam[0], 9, TOL(1e-13, 1e-5), "weighted, first");
+    NEAR(c->lam[1], 1, TOL(1e-13, 1e-5), "weighted, second");
+    NEAR((double)c->s.basis[0] / (double)c->s.basis[1], -4, TOL(1e-13, 1e-5),
+         "weighted, first vector");
+    NEAR(fabs((double)c->s.basis[2]), 1, TOL(1e-13, 1e-5), "weighted, second vector");
+    NEAR((double)mean[0], 0, TOL(1e-13, 1e-5), "weighted, mean");
+    NEAR(fd_inner(&c->s, c->s.basis, c->s.basis), 1, TOL(1e-13, 1e-5), "weighted, norm");
+    NEAR(fd_inner(&c->s, c->s.basis, c->s.basis + 2), 0, TOL(1e-13, 1e-5), "weighted, orthogonal");
+    OK(fd_cov_pca(&a, &s, 4, x, 1, NULL)->s.modes == 1, "as many modes as asked for");
+}
+
 /* data with an exactly known sample covariance: coefficients of orthogonal columns */
 static void principal(fd_arena a)
 {
@@ -1116,15 +1183,7 @@ static void principal(fd_arena a)
         for (int p = 0; p < ch * n; p++)
             NEAR((double)mean[p], 3 + p / n + .1 * (p % n), TOL(1e-13, 1e-5), "kind %d: mean",
                  kind);
-        double worst = 0;                                   /* orthonormal, all of them */
-        for (int j = 0; j < c->s.modes; j++)
-            for (int k = 0; k <= j; k++) {
-                double dot = 0;
-                for (int p = 0; p < n; p++)
-                    dot += s.h * (double)c->s.basis[j * n + p] * (double)c->s.basis[k * n + p];
-                worst = fmax(worst, fabs(dot - (j == k)));
-            }
-        NEAR(worst, 0, TOL(1e-12, 1e-6), "kind %d: orthonormal", kind);
+        orthonormal(kind, &c->s, s.h);
         /* in the span: whitened; out of it: refused */
         fd_real *y = fd_new(&m, fd_real, ch * n), *z = fd_new(&m, fd_real, ch * n);
         c->s.modes = 3;
@@ -1143,24 +1202,7 @@ static void principal(fd_arena a)
         fd_cov_pow(c, 0, 1, y, z, m);
         NEAR(test_rel(ch * n, z, y), 0, TOL(1e-9, 1e-3), "kind %d: draws are in the span", kind);
     }
-    /* weights: the Legendre functions of unequal weights, two of them */
-    fd_real basis[4] = { 1, 1, 1, -1 }, weight[2] = { (fd_real).2, (fd_real).8 }, x[8], mean[2];
-    for (int i = 0; i < 4; i++) {   /* f = (1, 1) and (2, -1/2), orthonormal */
-        double g = i % 2 ? 1 : -1, k = i / 2 ? 1 : -1;
-        x[2 * i] = (fd_real)(3 * g * 2 + k), x[2 * i + 1] = (fd_real)(-3 * g / 2 + k);
-    }
-    fd_space s = fd_dense(NULL, 2, 2, basis, weight, 1);
-    fd_cov *c = fd_cov_pca(&a, &s, 4, x, 2, mean);
-    if (!c) { OK(0, "setup"); return; }
-    NEAR(c->lam[0], 9, TOL(1e-13, 1e-5), "weighted, first");
-    NEAR(c->lam[1], 1, TOL(1e-13, 1e-5), "weighted, second");
-    NEAR((double)c->s.basis[0] / (double)c->s.basis[1], -4, TOL(1e-13, 1e-5),
-         "weighted, first vector");
-    NEAR(fabs((double)c->s.basis[2]), 1, TOL(1e-13, 1e-5), "weighted, second vector");
-    NEAR((double)mean[0], 0, TOL(1e-13, 1e-5), "weighted, mean");
-    NEAR(fd_inner(&c->s, c->s.basis, c->s.basis), 1, TOL(1e-13, 1e-5), "weighted, norm");
-    NEAR(fd_inner(&c->s, c->s.basis, c->s.basis + 2), 0, TOL(1e-13, 1e-5), "weighted, orthogonal");
-    OK(fd_cov_pca(&a, &s, 4, x, 1, NULL)->s.modes == 1, "as many modes as asked for");
+    principal_weighted(a);
 }
 
 /* ---- Failures -------------------------------------------------------------------------------- */
@@ -1171,19 +1213,86 @@ static double negative(const double *x, const double *y, const void *prm)
     return x[0] == y[0] ? 0 : 1;
 }
 
+/* Nyquist modes carry nothing, so a part there has no norm; 1e-6 of it is not rounding */
+static void no_power(const fd_cov *c, fd_arena a)
+{
+    fd_status *st = a.st;
+    fd_real x[24], y[24];
+    const char *text =
+        "fd_cov_pow: negative power of an eigenvalue 0: the function has a part there";
+    for (int i = 0; i < 24; i++) x[i] = (fd_real)(1 + 1e-4 * (i / 3 % 2 ? 1 : -1)), y[i] = 5;
+    for (int i = 0; i < 12; i++) x[i] = 1;
+    fd_cov_pow(c, -.5, 2, x, y, a);
+    OK(y[0] == 5 && y[23] == 5, "untouched");
+    expect(st, FD_EDATA, text);
+    fd_cov_pow(c, .5, 2, x, y, a);
+    OK(y[0] != 5 && !st->code, "positive powers have no such limit");
+    OK(isnan(fd_cov_norm2(c, x + 12, a)), "no norm");
+    expect(st, FD_EDATA,
+           "fd_cov_norm2: negative power of an eigenvalue 0: the function has a part there");
+    fd_cov_pow(c, -.5, 1, x, y, a);
+    OK(!st->code, "the first one is all right");
+    fd_cov_pow(fd_cov_power(&a, &c->s, 1, 0, 2), -1, 1, x, y, a);
+    expect(st, FD_EDATA, text);
+}
+
+/* absent arguments, and an earlier failure */
+static void no_covariance(const fd_space *s, const fd_cov *c, fd_arena a)
+{
+    fd_status *st = a.st;
+    const fd_space none = { .nd = 0 };
+    const double lam[12] = { 0 };
+    fd_real x[24] = { 0 }, y[24] = { 0 };
+    for (int round = 0; round < 2; round++) {
+        y[0] = 5;
+        const fd_cov *q = round ? c : NULL;
+        const fd_space *z = round ? s : &none;
+        OK(!fd_cov_white(&a, z, 1, 0) && !fd_cov_rbf(&a, z, 1, 1) && !fd_cov_matern(&a, z, 1, 1, 1)
+           && !fd_cov_exp(&a, z, 1, 1) && !fd_cov_power(&a, z, 1, 1, 1)
+           && !fd_cov_bessel(&a, z, 1, 1, 1) && !fd_cov_bridge(&a, z, 1)
+           && !fd_cov_brownian(&a, z, 1) && !fd_cov_table(&a, z, lam)
+           && !fd_cov_kernel(&a, z, negative, NULL) && !fd_cov_empirical(&a, z, 2, x, 0, y)
+           && !fd_cov_spectrum(&a, z, lam, 0)
+           && !fd_cov_pca(&a, z, 2, x, 1, y) && !fd_cov_on(&a, q, z), "nothing from nothing");
+        fd_cov_pow(q, 1, 1, x, y, a);
+        fd_cov_draw(q, fd_seed(1), 0, 1, y, a);
+        fd_cov_std(q, y, a);
+        if (!round) fd_cov_draw_modes(q, fd_seed(1), 0, 1, y);
+        OK(isnan(fd_cov_norm2(q, x, a)) && y[0] == 5, "nothing done");
+        OK(!round == !st->code, "and nothing recorded");
+        FD_FAIL(st, FD_EIO, "here", "before");
+    }
+    expect(st, FD_EIO, "here: before");
+}
+
+#define FAILS(call, code, text) \
+    do { OK(!(call), "NULL of " #call); expect(st, code, text); } while (0)
+
+static void pca_errors(const fd_space *s, fd_arena a)
+{
+    fd_status *st = a.st;
+    const fd_real x[24] = { 0 };
+    FAILS(fd_cov_pca(&a, s, 1, x, 3, NULL), FD_EARG, "fd_cov_pca: needs at least 2 functions: 1");
+    FAILS(fd_cov_pca(&a, s, 2, x, 0, NULL), FD_EARG, "fd_cov_pca: modes must be at least 1: 0");
+    const fd_real flat[3] = { 1, 1, 1 }, gap[3] = { 1, 0, 1 };
+    const fd_space holed = fd_dense(NULL, 3, 1, flat, gap, 1);
+    FAILS(fd_cov_pca(&a, &holed, 2, x, 1, NULL), FD_EARG,
+          "fd_cov_pca: weights must be positive: point: 1");
+    FAILS(fd_cov_pca(&a, s, 2, x, 3, NULL), FD_EDATA,
+          "fd_cov_pca: the functions are all the same: 2");
+}
+
 static void cov_errors(fd_arena a)
 {
     fd_status *st = a.st;
-    fd_space s = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, NULL, 1), none = { .nd = 0 };
+    fd_space s = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, NULL, 1);
     fd_space p = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, (int[]){ FD_DIRICHLET, FD_MIXED }, 1);
     fd_space l = fd_grid(&a, 2, (int[]){ 4, 3 }, (double[]){ 1, 2 }, NULL, 1);
-    fd_real one[12] = { 1 }, x[24] = { 0 }, y[24] = { 0 };
+    fd_real one[12] = { 1 }, x[24] = { 0 };
     fd_space d = fd_dense(NULL, 12, 1, one, one, 1);
     double lam[12] = { 0 };
     fd_cov *c = fd_cov_exp(&a, &s, 1, .1), *k = fd_cov_table(&a, &d, lam);
     OK(c && k && k->kind == FD_COV_DENSE && !st->code, "setup");
-#define FAILS(call, code, text) \
-    do { OK(!(call), "NULL of " #call); expect(st, code, text); } while (0)
     FAILS(fd_cov_white(&a, &s, -1, 0), FD_EARG, "fd_cov_white: sigma2 must be at least 0");
     FAILS(fd_cov_white(&a, &s, 1, -1), FD_EARG, "fd_cov_white: kmax must be at least 0");
     FAILS(fd_cov_rbf(&a, &s, -1, 1), FD_EARG, "fd_cov_rbf: var must be at least 0");
@@ -1223,72 +1332,18 @@ static void cov_errors(fd_arena a)
           "fd_cov_empirical: floor must be between 0 and 1");
     FAILS(fd_cov_spectrum(&a, &d, c->lam, 0), FD_EARG,
           "fd_cov_spectrum: needs a grid, not a dense space");
-    FAILS(fd_cov_pca(&a, &s, 1, x, 3, NULL), FD_EARG, "fd_cov_pca: needs at least 2 functions: 1");
-    FAILS(fd_cov_pca(&a, &s, 2, x, 0, NULL), FD_EARG, "fd_cov_pca: modes must be at least 1: 0");
-    const fd_real flat[3] = { 1, 1, 1 }, gap[3] = { 1, 0, 1 };
-    const fd_space holed = fd_dense(NULL, 3, 1, flat, gap, 1);
-    FAILS(fd_cov_pca(&a, &holed, 2, x, 1, NULL), FD_EARG,
-          "fd_cov_pca: weights must be positive: point: 1");
     const fd_space fine = fd_grid(&a, 2, (int[]){ 256, 129 }, NULL, NULL, 1);
     FAILS(fd_cov_kernel(&a, &fine, negative, NULL), FD_EARG,
           "fd_cov_kernel: too many points for a matrix: 33024");
-    FAILS(fd_cov_pca(&a, &fine, 33024, x, 1, NULL), FD_EARG,
-          "fd_cov_pca: too many functions and points: 33024, 33024");
-    FAILS(fd_cov_pca(&a, &s, 2, x, 3, NULL), FD_EDATA,
-          "fd_cov_pca: the functions are all the same: 2");
+    pca_errors(&s, a);
     FAILS(fd_cov_on(&a, c, &l), FD_ESHAPE, "fd_cov_on: lengths differ: axis: 1");
     FAILS(fd_cov_on(&a, c, &p), FD_ESHAPE, "fd_cov_on: boundaries differ: axis: 0");
     FAILS(fd_cov_on(&a, c, &d), FD_EARG, "fd_cov_on: needs a grid, not a dense space");
     FAILS(fd_cov_on(&a, k, &s), FD_EARG, "fd_cov_on: needs a grid, not a dense space");
-    /* Nyquist modes carry nothing, so a part there has no norm; 1e-6 of it is not rounding */
-    const char *text =
-        "fd_cov_pow: negative power of an eigenvalue 0: the function has a part there";
-    for (int i = 0; i < 24; i++) x[i] = (fd_real)(1 + 1e-4 * (i / 3 % 2 ? 1 : -1)), y[i] = 5;
-    for (int i = 0; i < 12; i++) x[i] = 1;
-    fd_cov_pow(c, -.5, 2, x, y, a);
-    OK(y[0] == 5 && y[23] == 5, "untouched");
-    expect(st, FD_EDATA, text);
-    fd_cov_pow(c, .5, 2, x, y, a);
-    OK(y[0] != 5 && !st->code, "positive powers have no such limit");
-    OK(isnan(fd_cov_norm2(c, x + 12, a)), "no norm");
-    expect(st, FD_EDATA,
-           "fd_cov_norm2: negative power of an eigenvalue 0: the function has a part there");
-    fd_cov_pow(c, -.5, 1, x, y, a);
-    OK(!st->code, "the first one is all right");
-    fd_cov_pow(fd_cov_power(&a, &s, 1, 0, 2), -1, 1, x, y, a);
-    expect(st, FD_EDATA, text);
-    /* absent arguments, and an earlier failure */
-    for (int round = 0; round < 2; round++) {
-        y[0] = 5;
-        const fd_cov *q = round ? c : NULL;
-        const fd_space *z = round ? &s : &none;
-        OK(!fd_cov_white(&a, z, 1, 0) && !fd_cov_rbf(&a, z, 1, 1) && !fd_cov_matern(&a, z, 1, 1, 1)
-           && !fd_cov_exp(&a, z, 1, 1) && !fd_cov_power(&a, z, 1, 1, 1)
-           && !fd_cov_bessel(&a, z, 1, 1, 1) && !fd_cov_bridge(&a, z, 1)
-           && !fd_cov_brownian(&a, z, 1) && !fd_cov_table(&a, z, lam)
-           && !fd_cov_kernel(&a, z, negative, NULL) && !fd_cov_empirical(&a, z, 2, x, 0, y)
-           && !fd_cov_spectrum(&a, z, lam, 0)
-           && !fd_cov_pca(&a, z, 2, x, 1, y) && !fd_cov_on(&a, q, z), "nothing from nothing");
-        fd_cov_pow(q, 1, 1, x, y, a);
-        fd_cov_draw(q, fd_seed(1), 0, 1, y, a);
-        fd_cov_std(q, y, a);
-        if (!round) fd_cov_draw_modes(q, fd_seed(1), 0, 1, y);
-        fd_cov_pow(c, 1, 1, NULL, y, a);
-        fd_cov_pow(c, 1, 1, x, NULL, a);
-        fd_cov_pow(c, 1, 0, x, y, a);
-        fd_cov_draw(c, fd_seed(1), 0, 1, NULL, a);
-        fd_cov_draw(c, fd_seed(1), 0, 0, y, a);
-        fd_cov_draw_modes(c, fd_seed(1), 0, 1, NULL);
-        fd_cov_draw_modes(c, fd_seed(1), 0, 0, y);
-        fd_cov_std(c, NULL, a);
-        OK(!fd_cov_table(&a, &s, NULL) && !fd_cov_kernel(&a, &s, NULL, NULL)
-           && !fd_cov_spectrum(&a, &s, NULL, 0) && !fd_cov_empirical(&a, &s, 2, NULL, 0, y)
-           && !fd_cov_pca(&a, &s, 2, NULL, 1, y), "nothing from no numbers");
-        OK(isnan(fd_cov_norm2(q, x, a)) && y[0] == 5, "nothing done");
-        OK(!round == !st->code, "and nothing recorded");
-        FD_FAIL(st, FD_EIO, "here", "before");
-    }
-    expect(st, FD_EIO, "here: before");
+    no_power(c, a);
+    FAILS(fd_cov_pca(&a, &fine, 33024, x, 1, NULL), FD_EARG,
+          "fd_cov_pca: too many functions and points: 33024, 33024");
+    no_covariance(&s, c, a);
 }
 
 /* every arena size: FD_ENOMEM or the right answer */
@@ -1327,6 +1382,17 @@ static void starved(void)
             } else if (st.code) {
                 if (st.code != FD_ENOMEM) OK(0, "size %zu: code %d", size, st.code);
                 done = st.code != FD_ENOMEM || size > sizeof mem;
+        fd_cov_pow(c, 1, 1, NULL, y, a);
+        fd_cov_pow(c, 1, 1, x, NULL, a);
+        fd_cov_pow(c, 1, 0, x, y, a);
+        fd_cov_draw(c, fd_seed(1), 0, 1, NULL, a);
+        fd_cov_draw(c, fd_seed(1), 0, 0, y, a);
+        fd_cov_draw_modes(c, fd_seed(1), 0, 1, NULL);
+        fd_cov_draw_modes(c, fd_seed(1), 0, 0, y);
+        fd_cov_std(c, NULL, a);
+        OK(!fd_cov_table(&a, &s, NULL) && !fd_cov_kernel(&a, &s, NULL, NULL)
+           && !fd_cov_spectrum(&a, &s, NULL, 0) && !fd_cov_empirical(&a, &s, 2, NULL, 0, y)
+           && !fd_cov_pca(&a, &s, 2, NULL, 1, y), "nothing from no numbers");
             } else {
                 OK(h == want, "size %zu: the right answer", size);
                 done = 1;
@@ -1467,7 +1533,7 @@ static void functions(void)
         fd_arena b = a;
         OK(!fd_cov_function(&b, &s, rule_wrong, &wrong[i]) && st.code == FD_EARG
            && !strcmp(st.where, "fd_cov_function")
-               && !strcmp(st.what, "eigenvalue negative or not finite: mode"),
+           && !strcmp(st.what, "eigenvalue negative or not finite: mode"),
            "%g: %s", wrong[i], st.code ? st.what : "taken");
         st.code = 0;
     }

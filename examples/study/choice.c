@@ -212,19 +212,54 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
 
 /* ---- The study ------------------------------------------------------------------------------- */
 
-int main(int argc, char **argv)
+static const char *const cols[] = { "law", "choice", "points", "w2", "w2_denoised", "w2_trained",
+                                    "w2_exact_draws" };
+static double x[SIZES], y[LAWS][CHOICES][SIZES], mode[LAWS][CHOICES][BASE], wave[BASE],
+    net[LAWS][CHOICES + 1][2], out[LAWS * CHOICES * SIZES][COUNT(cols)];
+static plot p[3 * LAWS];                   /* W2 by points, by mode; of networks */
+static int rows, ok = 1;
+
+/* compare -- a choice for a law: its line of the table, its rows of the file, its curves. */
+static void compare(int l, int c, const args *o, fd_arena a)
 {
-    static const char *const cols[] = { "law", "choice", "points", "w2", "w2_denoised",
-                                        "w2_trained", "w2_exact_draws" };
     /* some lie on others */
     static const int style[CHOICES] = { PLOT_MARKED, PLOT_DASHED, PLOT_DOTTED, PLOT_DASHED,
                                         PLOT_MARKED, PLOT_MARKED, PLOT_MARKED };
-    static double x[SIZES], y[LAWS][CHOICES][SIZES], mode[LAWS][CHOICES][BASE], wave[BASE],
-        net[LAWS][CHOICES + 1][2], w2[4096], out[LAWS * CHOICES * SIZES][COUNT(cols)];
+    static double w2[4096];
+    double *got = net[l][c], *floor = net[l][CHOICES], clean = 0;
+    printf("%-20s", choices[c].name);
+    for (int j = 0; j < SIZES; j++) {
+        y[l][c][j] = exact(l, c, size_of[j], 0, o, w2, a);
+        for (int k = 0; k < BASE && size_of[j] == BASE; k++)
+            mode[l][c][k] = k + 1 < BASE ? sqrt(w2[k]) : NAN;
+        clean = exact(l, c, size_of[j], 1, o, w2, a);
+        printf("%9.4f", y[l][c][j]);
+        fflush(stdout);
+        memcpy(out[rows++], (double[]){ l, c, size_of[j], y[l][c][j], clean, NAN, NAN },
+               sizeof out[0]);
+    }
+    double grows = y[l][c][SIZES - 1] / y[l][c][SIZES - 2];
+    ok &= (fabs(grows - 1) < 0.05) == (c < LAWFUL);
+    printf("%10.3f%9.4f", grows, clean);
+    if (o->train > 0) {
+        trained(l, c, o, got, floor, a);
+        printf("       %7.4f%7.4f     %7.4f%7.4f", got[0], got[1], floor[0], floor[1]);
+        for (int j = 0; j < 2; j++) {
+            out[rows - SIZES + 1 + j][5] = got[j];
+            out[rows - SIZES + 1 + j][6] = floor[j];
+        }
+    }
+    puts("");
+    /* the legend: where there is room */
+    plot_line(&p[l], SIZES, x, y[l][c], "", style[c]);
+    plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], l == 1 ? choices[c].name : "", style[c]);
+    plot_line(&p[2 * LAWS + l], 2, x + 1, got, "", style[c]);
+}
+
+int main(int argc, char **argv)
+{
     static args o;
-    static plot p[3 * LAWS];               /* W2 by points, by mode; of networks */
     fd_status st;
-    int rows = 0, ok = 1;
     start("choice", argv);
     options_read(&o, CHOICE, "choice --help", argc - 1, argv + 1);
     if (o.help) { options_help(CHOICE); return finish(); }
@@ -242,37 +277,7 @@ int main(int argc, char **argv)
         plot_begin(&p[l], 520, 400, laws[l].name, "points", "W2 to the data", 1, 1);
         plot_begin(&p[LAWS + l], 520, 400, "", "wavenumber", "W2 of a mode", 1, 1);
         plot_begin(&p[2 * LAWS + l], 520, 400, "", "points", "W2 of a network", 1, 1);
-        for (int c = 0; c < CHOICES; c++) {
-            double *got = net[l][c], *floor = net[l][CHOICES], clean = 0;
-            printf("%-20s", choices[c].name);
-            for (int j = 0; j < SIZES; j++) {
-                y[l][c][j] = exact(l, c, size_of[j], 0, &o, w2, a);
-                for (int k = 0; k < BASE && size_of[j] == BASE; k++)
-                    mode[l][c][k] = k + 1 < BASE ? sqrt(w2[k]) : NAN;
-                clean = exact(l, c, size_of[j], 1, &o, w2, a);
-                printf("%9.4f", y[l][c][j]);
-                fflush(stdout);
-                memcpy(out[rows++], (double[]){ l, c, size_of[j], y[l][c][j], clean, NAN, NAN },
-                       sizeof out[0]);
-            }
-            double grows = y[l][c][SIZES - 1] / y[l][c][SIZES - 2];
-            ok &= (fabs(grows - 1) < 0.05) == (c < LAWFUL);
-            printf("%10.3f%9.4f", grows, clean);
-            if (o.train > 0) {
-                trained(l, c, &o, got, floor, a);
-                printf("       %7.4f%7.4f     %7.4f%7.4f", got[0], got[1], floor[0], floor[1]);
-                for (int j = 0; j < 2; j++) {
-                    out[rows - SIZES + 1 + j][5] = got[j];
-                    out[rows - SIZES + 1 + j][6] = floor[j];
-                }
-            }
-            puts("");
-            /* the legend: where there is room */
-            plot_line(&p[l], SIZES, x, y[l][c], "", style[c]);
-            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], l == 1 ? choices[c].name : "",
-                      style[c]);
-            plot_line(&p[2 * LAWS + l], 2, x + 1, got, "", style[c]);
-        }
+        for (int c = 0; c < CHOICES; c++) compare(l, c, &o, a);
         plot_line(&p[2 * LAWS + l], 2, x + 1, net[l][CHOICES], l ? "" : "exact draws", PLOT_DOTTED);
         p[LAWS + l].lo[1] = l == 1 ? 1e-7 : 1e-6;
     }

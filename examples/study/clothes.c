@@ -16,7 +16,7 @@
 
 enum { HALF, POINTS, MEANS, TASKS };
 enum { PICKED = 2, DRAWS = 16, SHOWN = 4, FINE = 2, COLS = 4 + SHOWN + FINE, CELL = 112, GAP = 4,
-    TOP = 26 };
+       TOP = 26 };
 static const int pick[PICKED] = { 1, 7 };              /* of those held out */
 /* deviation of an observation; pixels are -1 to 1 */
 static const double noise = .05;
@@ -42,25 +42,69 @@ static fd_obs observe(fd_arena *a, const fd_space *s, const fd_space *base, int 
     return task == MEANS ? fd_obs_boxes(a, s, m, at, half, NULL) : fd_obs_points(a, s, m, at, NULL);
 }
 
-static void tile(const plot_canvas *c, int line, int col, const fd_space *s, const fd_real *x,
-                 double lo,
-                 double hi, int map)
+static args o, f;
+static problem q, fine;                                /* on the grid of the model and on 56x56 */
+static plot_canvas c;
+
+static void tile(int line, int col, const fd_space *s, const fd_real *x, double lo, double hi,
+                 int map)
 {
-    plot_image(c, TOP + line * (CELL + GAP), GAP + col * (CELL + GAP), s->n[0], s->n[1], x, lo, hi,
+    plot_image(&c, TOP + line * (CELL + GAP), GAP + col * (CELL + GAP), s->n[0], s->n[1], x, lo, hi,
                map, CELL / s->n[1]);
+}
+
+/* compare -- a task and image j of the data: a row of the table and a line of the picture. */
+static void compare(int line, const dataset *d, int j, fd_arena a)
+{
+    static const char *const name[TASKS] = { "half", "points", "means" };
+    const fd_space *s = &q.s;
+    const int task = line / PICKED, size = (int)s->points, ends = (int)fine.s.points;
+    double begin = now(), sd = noise, none = 0, lo = 0, hi = 255;
+    fd_real *x = fd_raw(&a, fd_real, DRAWS * size), *xf = fd_raw(&a, fd_real, FINE * ends);
+    fd_real *truth = fd_raw(&a, fd_real, size), *known = fd_raw(&a, fd_real, size);
+    fd_real *mean = fd_raw(&a, fd_real, 2 * size), *y = fd_raw(&a, fd_real, size);
+    need(a.st);
+    data_take(d, j, truth, a);
+    q.o = observe(&a, s, s, task, known), fine.o = observe(&a, &fine.s, s, task, known);
+    q.y = fine.y = fd_raw(&a, double, q.o.m);
+    obs_units(&q, 0, 0, &none, &sd);
+    if (q.k->norm.bytes) sd *= 127.5;
+    fd_obs_noise(&a, &q.o, sd), fd_obs_noise(&a, &fine.o, sd);
+    need(a.st);
+    fd_obs_draw(&q.o, fd_seed(3), line, 1, truth, q.y, a);
+    posterior_draw(&q, &o, fd_seed(4), DRAWS, x, a);
+    posterior_draw(&fine, &f, fd_seed(4), FINE, xf, a);
+    moments_of(size, DRAWS, x, mean, mean + size);
+    printf("%-8s %-6d %5d %18.3f %18.3f %12.2f %8.1f\n", name[task], line % PICKED, q.o.m,
+           apart(size, mean, truth) / size_of(size, truth),
+           size_of(size, mean + size) / size_of(size, truth), misfit_of(&q, DRAWS, x, a),
+           now() - begin);
+    fflush(stdout);
+    memcpy(y, truth, (size_t)size * sizeof *y);
+    for (int i = 0; i < size && task == MEANS; i++)
+        y[i] = (fd_real)q.y[i / 28 / 4 * 7 + i % 28 / 4];
+    to_file(&q.k->norm, s, 1, truth), to_file(&q.k->norm, s, 1, mean);
+    to_file(&q.k->norm, s, DRAWS, x), to_file(&q.k->norm, s, 1, y);
+    to_file(&fine.k->norm, &fine.s, FINE, xf);
+    if (!q.k->norm.bytes) range(size, truth, &lo, &hi);
+    for (int i = 0; i < size; i++) if (!known[i]) y[i] = (fd_real)(lo + .35 * (hi - lo));
+    tile(line, 0, s, truth, lo, hi, FD_GRAY), tile(line, 1, s, y, lo, hi, FD_GRAY);
+    tile(line, 2, s, mean, lo, hi, FD_GRAY);
+    tile(line, 3, s, mean + size, 0, .3 * (hi - lo) * fabs(q.k->norm.scale[0]), FD_VIRIDIS);
+    for (int i = 0; i < SHOWN; i++) tile(line, 4 + i, s, x + i * size, lo, hi, FD_GRAY);
+    for (int i = 0; i < FINE; i++)
+        tile(line, 4 + SHOWN + i, &fine.s, xf + i * ends, lo, hi, FD_GRAY);
 }
 
 int main(int argc, char **argv)
 {
     static const char *const head[COLS] = { "image", "known", "mean", "sd", "draws", "", "", "",
-        "on 56x56", "" };
-    static const char *const name[TASKS] = { "half", "points", "means" };
-    static args o, f;
+                                            "on 56x56", "" };
+    const shape grid = { 2, { 28, 28, 1 } };
     fd_status st;
     char *data = NULL;
     start("clothes", argv);
-    for (int i = 1; i + 1 < argc; i++)
-        /* not a flag of fd posterior */
+    for (int i = 1; i + 1 < argc; i++)                     /* not a flag of fd posterior */
         if (!strcmp(argv[i], "--data")) {
             data = argv[i + 1];
             memmove(argv + i, argv + i + 2, (size_t)(argc - i - 1) * sizeof *argv);
@@ -68,69 +112,26 @@ int main(int argc, char **argv)
             break;
         }
     options_read(&o, POSTERIOR, "posterior --help", argc - 1, argv + 1);
-    if (!o.model || !data) die(2,
-                               "needs --model out/demo/model.safetensors --data "
-                               "build/data/fashion-mnist, as make demo leaves them");
+    if (!o.model || !data)
+        die(2, "needs --model out/demo/model.safetensors --data build/data/fashion-mnist, as make "
+               "demo leaves them");
     if (!is_given("method")) o.method = spec_read(&t_method, "method", "pigdm");
     fd_arena a = arena_make(&o, &st);
     f = o, f.grid = (shape){ 2, { 56, 56, 1 } };
-    problem q = problem_new(&a, &o), fine = problem_new(&a, &f);
-    const fd_space *s = &q.s;
-    if (s->nd != 2 || s->ch != 1 || s->n[0] != 28 || s->n[1] != 28) die(1,
-        "%s: not of images of 28x28", o.model);
-    dataset d = data_open(&a, data, &o, q.k, (shape){ 2, { 28, 28, 1 } },
-                          (shape){ 2, { 28, 28, 1 } });
+    q = problem_new(&a, &o), fine = problem_new(&a, &f);
+    if (q.s.nd != 2 || q.s.ch != 1 || q.s.n[0] != 28 || q.s.n[1] != 28)
+        die(1, "%s: not of images of 28x28", o.model);
+    dataset d = data_open(&a, data, &o, q.k, grid, grid);
     data_measure(&a, &d, 0, &q.k->norm);
-    const int size = (int)s->points, ends = (int)fine.s.points;
     int *order = fd_raw(&a, int, d.m);
-    fd_real *x = fd_raw(&a, fd_real, DRAWS * size), *xf = fd_raw(&a, fd_real, FINE * ends),
-        *truth = fd_raw(&a, fd_real, size);
-    fd_real *known = fd_raw(&a, fd_real, size), *mean = fd_raw(&a, fd_real, 2 * size),
-        *y = fd_raw(&a, fd_real, size);
-    plot_canvas c = plot_new(&a, TOP + TASKS * PICKED * (CELL + GAP), GAP + COLS * (CELL + GAP));
+    c = plot_new(&a, TOP + TASKS * PICKED * (CELL + GAP), GAP + COLS * (CELL + GAP));
     need(&st);
     fd_perm(fd_stream(fd_seed(1), 'h', 0), d.m, order);                 /* as demo.c splits them */
     for (int i = 0; i < COLS; i++) plot_text(&c, 6, GAP + i * (CELL + GAP), 2, head[i]);
     printf("%-8s %-6s %5s %18s %18s %12s %8s\n", "known", "image", "m", "error of the mean",
            "deviation", "misfit, sd", "s");
-    for (int task = 0; task < TASKS; task++)
-        for (int i = 0; i < PICKED; i++) {
-            fd_arena own = a;
-            const int line = task * PICKED + i;
-            double begin = now(), sd = noise, none = 0;
-            data_take(&d, order[pick[i]], truth, own);
-            q.o = observe(&own, s, s, task, known), fine.o = observe(&own, &fine.s, s, task, known);
-            q.y = fine.y = fd_raw(&own, double, q.o.m);
-            obs_units(&q, 0, 0, &none, &sd);
-            if (q.k->norm.bytes) sd *= 127.5;
-            fd_obs_noise(&own, &q.o, sd), fd_obs_noise(&own, &fine.o, sd);
-            need(&st);
-            fd_obs_draw(&q.o, fd_seed(3), line, 1, truth, q.y, own);
-            posterior_draw(&q, &o, fd_seed(4), DRAWS, x, own);
-            posterior_draw(&fine, &f, fd_seed(4), FINE, xf, own);
-            moments_of(size, DRAWS, x, mean, mean + size);
-            printf("%-8s %-6d %5d %18.3f %18.3f %12.2f %8.1f\n", name[task], i, q.o.m,
-                   apart(size, mean, truth) / size_of(size, truth), size_of(size,
-                       mean + size) / size_of(size, truth),
-                   misfit_of(&q, DRAWS, x, own), now() - begin);
-            fflush(stdout);
-            memcpy(y, truth, (size_t)size * sizeof *y);
-            for (int j = 0; j < size && task == MEANS;
-            j++) y[j] = (fd_real)q.y[j / 28 / 4 * 7 + j % 28 / 4];
-            to_file(&q.k->norm, s, 1, truth), to_file(&q.k->norm, s, 1, mean), to_file(&q.k->norm,
-                s, DRAWS, x), to_file(&q.k->norm, s, 1, y);
-            to_file(&fine.k->norm, &fine.s, FINE, xf);
-            double lo = 0, hi = 255;
-            if (!q.k->norm.bytes) range(size, truth, &lo, &hi);
-            for (int j = 0; j < size; j++) if (!known[j]) y[j] = (fd_real)(lo + .35 * (hi - lo));
-            tile(&c, line, 0, s, truth, lo, hi, FD_GRAY), tile(&c, line, 1, s, y, lo, hi, FD_GRAY);
-            tile(&c, line, 2, s, mean, lo, hi, FD_GRAY);
-            tile(&c, line, 3, s, mean + size, 0, .3 * (hi - lo) * fabs(q.k->norm.scale[0]),
-                 FD_VIRIDIS);
-            for (int j = 0; j < SHOWN; j++) tile(&c, line, 4 + j, s, x + j * size, lo, hi, FD_GRAY);
-            for (int j = 0; j < FINE; j++) tile(&c, line, 4 + SHOWN + j, &fine.s, xf + j * ends, lo,
-                                                hi, FD_GRAY);
-        }
+    for (int line = 0; line < TASKS * PICKED; line++)
+        compare(line, &d, order[pick[line % PICKED]], a);
     make_dir("out");
     fd_png_save(&st, "out/clothes.png", c.h, c.w, c.rgb);
     need(&st);

@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 
 enum { SIDE = 28, SIZE = SIDE * SIDE, B = 16, PAIRS = 512, K = 25, ROUNDS = 2, SHOW = 8,
-    FRAMES = 5 };
+       FRAMES = 5, MOST = 8000 };
 
 typedef struct { fd_space s; fd_linear l; } stage;
 
@@ -61,10 +61,11 @@ static void follow(const fd_net *net, const stage *g, fd_rng r, int n, fd_real *
             expect(net, &g->s, (double)k / K, b, x + i * size, end, a);
             fd_cov_draw(g->l.noise, fd_stream(r, 'k', (uint32_t)k), i, b, xi, a);
             for (int f = 0; frames && f < FRAMES; f++)
-                if (k == f * K / FRAMES) memcpy(frames + ((ptrdiff_t)f * n + i) * size,
-                                                x + i * size, (size_t)(b * size) * sizeof *x);
-            if (k < K - 1) fd_bridge_step(&g->l, (double)k / K, (k + 1.) / K, b, x + i * size, end,
-                                          xi, a);
+                if (k == f * K / FRAMES)
+                    memcpy(frames + ((ptrdiff_t)f * n + i) * size, x + i * size,
+                           (size_t)(b * size) * sizeof *x);
+            if (k < K - 1)
+                fd_bridge_step(&g->l, (double)k / K, (k + 1.) / K, b, x + i * size, end, xi, a);
             else memcpy(x + i * size, end, (size_t)(b * size) * sizeof *x);
         }
     }
@@ -72,12 +73,10 @@ static void follow(const fd_net *net, const stage *g, fd_rng r, int n, fd_real *
 
 /* train -- the network on bridges between pairs from [m], to [m]; order 1: any with any. */
 static void train(fd_net *net, fd_opt *opt, const stage *g, int m, const fd_real *from, int n,
-                  const fd_real *to, int paired,
-                  int steps, fd_rng r, fd_arena a)
+                  const fd_real *to, int paired, int steps, fd_rng r, fd_arena a)
 {
-    fd_real *x = fd_raw(&a, fd_real, B * SIZE), *end = fd_raw(&a, fd_real, B * SIZE),
-        *xi = fd_raw(&a, fd_real, B * SIZE);
-    fd_real u[B], one[SIZE];
+    fd_real *x = fd_raw(&a, fd_real, B * SIZE), *end = fd_raw(&a, fd_real, B * SIZE);
+    fd_real *xi = fd_raw(&a, fd_real, B * SIZE), u[B], one[SIZE];
     double t[B];
     for (int step = 0; xi && step < steps && !a.st->code; step++) {
         fd_rng now = fd_stream(r, 's', (uint32_t)step);
@@ -86,14 +85,14 @@ static void train(fd_net *net, fd_opt *opt, const stage *g, int m, const fd_real
         for (int i = 0; i < B; i++) {
             int j = (int)fd_index(fd_stream(now, 'i', 0), (uint64_t)i, (uint64_t)m);
             int k = paired ? j : (int)fd_index(fd_stream(now, 'j', 0), (uint64_t)i, (uint64_t)n);
-            memcpy(x + i * SIZE, from + (ptrdiff_t)j * SIZE, sizeof one), memcpy(end + i * SIZE,
-                to + (ptrdiff_t)k * SIZE, sizeof one);
+            memcpy(x + i * SIZE, from + (ptrdiff_t)j * SIZE, sizeof one);
+            memcpy(end + i * SIZE, to + (ptrdiff_t)k * SIZE, sizeof one);
             t[i] = fmax(1e-6, (double)u[i] * (1 - .5 / K));
         }
         fd_bridge_draw(&g->l, B, t, x, end, xi, x, a);
         fd_tape tape = fd_tape_begin(&a, FD_GRAD);
-        fd_var *y = fd_forward(net, &tape, &g->s, fd_input(&tape, 3, (int[]){ B, 1, SIZE },
-                                                           x), t);
+        fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, SIZE }, x);
+        fd_var *y = fd_forward(net, &tape, &g->s, in, t);
         fd_backward(&tape, fd_mse_loss(&tape, &g->s, y, end, NULL));
         fd_tape_end(&tape);
         fd_opt_step(opt, net, a.st);
@@ -103,9 +102,55 @@ static void train(fd_net *net, fd_opt *opt, const stage *g, int m, const fd_real
 static double apart(ptrdiff_t n, const fd_real *x, const fd_real *y)
 {
     double sum = 0;
-    for (ptrdiff_t i = 0; i < n;
-    i++) sum += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]) / (double)n;
+    for (ptrdiff_t i = 0; i < n; i++)
+        sum += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]) / (double)n;
     return sqrt(sum);
+}
+
+/* gather -- the images of a label as functions from -1 to 1, x [MOST][SIZE]; returns how many. */
+static int gather(const fd_array *images, const fd_array *labels, int label, fd_real *x)
+{
+    int m = 0;
+    for (int i = 0; x && i < labels->n[0] && m < MOST; i++) {
+        if (labels->x[i] != label) continue;
+        for (int j = 0; j < SIZE; j++)
+            x[m * SIZE + j] = (fd_real)((double)images->x[(ptrdiff_t)i * SIZE + j] / 127.5 - 1);
+        m++;
+    }
+    return m;
+}
+
+/* picture -- the way of SHOW images from, and where it ends on 56x56 points, as a file. */
+static void picture(const fd_net *net, const stage *g, const fd_real *from, const char *path,
+                    fd_arena a)
+{
+    enum { ZOOM = 3, STEP = SIDE * ZOOM + 4 };
+    static const char *const head[FRAMES + 2] = { "t = 0", ".2", ".4", ".6", ".8", "end", "56x56" };
+    const stage fine = stage_on(&a, 2 * SIDE);
+    fd_real *frames = fd_raw(&a, fd_real, FRAMES * SHOW * SIZE);
+    fd_real *x = fd_raw(&a, fd_real, SHOW * SIZE), *xf = fd_raw(&a, fd_real, SHOW * 4 * SIZE);
+    plot_canvas c = plot_new(&a, SHOW * STEP + 28, (FRAMES + 2) * STEP);
+    if (a.st->code) return;
+    memcpy(x, from, SHOW * SIZE * sizeof *x);
+    fd_resample(&g->s, &fine.s, SHOW, x, xf, a);
+    follow(net, g, fd_seed(40), SHOW, x, frames, a);
+    follow(net, &fine, fd_seed(40), SHOW, xf, NULL, a);
+    for (int f = 0; f < FRAMES + 2; f++) {
+        plot_text(&c, 6, f * STEP + 4, 2, head[f]);
+        for (int i = 0; i < SHOW && f <= FRAMES; i++)
+            plot_image(&c, 28 + i * STEP, f * STEP, SIDE, SIDE,
+                       f < FRAMES ? frames + (f * SHOW + i) * SIZE : x + i * SIZE, -1, 1, FD_GRAY,
+                       ZOOM);
+    }
+    for (int i = 0; i < SHOW; i++)
+        for (int v = 0; v < SIDE * ZOOM; v++)
+            for (int w = 0; w < SIDE * ZOOM; w++) {
+                const fd_real *at = xf + i * 4 * SIZE + v * 2 / ZOOM * 2 * SIDE + w * 2 / ZOOM;
+                unsigned char rgb[3];
+                fd_colour(FD_GRAY, ((double)*at + 1) / 2, rgb);
+                plot_dot(&c, 28 + i * STEP + v, (FRAMES + 1) * STEP + w, rgb);
+            }
+    fd_png_save(a.st, path, c.h, c.w, c.rgb);
 }
 
 int main(int argc, char **argv)
@@ -115,88 +160,58 @@ int main(int argc, char **argv)
     void *mem = malloc(room);
     fd_arena a = fd_arena_over(mem, room, &st);
     int label[2], m[2] = { 0, 0 }, steps = argc > 5 ? atoi(argv[5]) : 1500;
-    if (argc < 5 || argc > 6 || steps < 1 || !mem) return fprintf(stderr,
-        "usage: match IMAGES LABELS FROM TO [STEPS], with 3 GB of memory\n"), 2;
+    if (argc < 5 || argc > 6 || steps < 1 || !mem)
+        return fprintf(stderr, "usage: match IMAGES LABELS FROM TO [STEPS], with 3 GB of "
+                               "memory\n"), 2;
     fd_array images = fd_load(&a, argv[1]), labels = fd_load(&a, argv[2]);
     char why[200], path[64];
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "match: %s\n", why), 1;
     if (images.nd != 3 || images.n[1] != SIDE || images.n[2] != SIDE || labels.nd != 1
         || labels.n[0] != images.n[0])
         return fprintf(stderr, "match: wants images of 28x28 and a label for each\n"), 1;
-    fd_real *set[2], *made = fd_raw(&a, fd_real, PAIRS * SIZE), *start = fd_raw(&a, fd_real,
-        PAIRS * SIZE);
+    fd_real *set[2], *start = fd_raw(&a, fd_real, 2 * PAIRS * SIZE), *made = start + PAIRS * SIZE;
     for (int e = 0; e < 2; e++) {
         label[e] = atoi(argv[3 + e]);
-        set[e] = fd_raw(&a, fd_real, 8000 * SIZE);
-        for (int i = 0; set[e] && i < labels.n[0] && m[e] < 8000; i++)
-            if (labels.x[i] == label[e]) {
-                for (int j = 0; j < SIZE;
-                j++) set[e][m[e] * SIZE + j] = (fd_real)((double)images.x[(ptrdiff_t)i * SIZE
-                        + j] / 127.5 - 1);
-                m[e]++;
-            }
-        if (m[e] < 2 * PAIRS) return fprintf(stderr, "match: label %d has %d images, too few\n",
-                                             label[e], m[e]), 1;
+        set[e] = fd_raw(&a, fd_real, MOST * SIZE);
+        m[e] = gather(&images, &labels, label[e], set[e]);
+        if (m[e] < 2 * PAIRS)
+            return fprintf(stderr, "match: label %d has %d images, too few\n", label[e], m[e]), 1;
     }
-    stage g = stage_on(&a, SIDE), fine = stage_on(&a, 2 * SIDE);
+    stage g = stage_on(&a, SIDE);
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4,
-        .grid = { SIDE, SIDE }, .time = FD_TIME_FILM,
-        .fno = { .modes = { 12, 12 }, .stencil = 3 } };
+                     .grid = { SIDE, SIDE }, .time = FD_TIME_FILM,
+                     .fno = { .modes = { 12, 12 }, .stencil = 3 } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 3e-3, adam.warmup = 50, adam.steps = ROUNDS * steps, adam.clip = 1, adam.ema = .99;
     fd_net *net[2], *avg[2];
     fd_opt *opt[2];
-    for (int e = 0; e < 2; e++) net[e] = fd_net_new(&a, &arch, fd_seed((uint64_t)e)),
+    for (int e = 0; e < 2; e++) {
+        net[e] = fd_net_new(&a, &arch, fd_seed((uint64_t)e));
         opt[e] = fd_opt_new(&a, net[e], &adam);
-    for (int e = 0; e < 2; e++) avg[e] = opt[e] ? fd_net_with(&a, net[e], opt[e]->avg) : NULL;
+        avg[e] = opt[e] ? fd_net_with(&a, net[e], opt[e]->avg) : NULL;
+    }
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "match: %s\n", why), 1;
     printf("%d of label %d, %d of label %d; two real sets of %d: Frechet %.4f\n", m[0], label[0],
            m[1], label[1], PAIRS,
            fd_frechet(&g.s, 32, PAIRS, set[1], PAIRS, set[1] + PAIRS * SIZE, a));
-    /* forward and backward in turn */
-    for (int round = 0; round < 2 * ROUNDS && !st.code; round++) {
+    for (int round = 0; round < 2 * ROUNDS && !st.code; round++) {  /* forward, backward in turn */
         int e = round % 2;
         if (!round) train(net[0], opt[0], &g, m[0] - PAIRS, set[0] + PAIRS * SIZE, m[1] - PAIRS,
                           set[1] + PAIRS * SIZE, 0, steps, fd_seed(20), a);
         else train(net[e], opt[e], &g, PAIRS, made, PAIRS, start, 1, steps,
                    fd_seed(20 + (uint64_t)round), a);
-        memcpy(start, set[e], PAIRS * SIZE * sizeof *start), memcpy(made, start,
-            PAIRS * SIZE * sizeof *start);
+        memcpy(start, set[e], PAIRS * SIZE * sizeof *start);
+        memcpy(made, start, PAIRS * SIZE * sizeof *start);
         follow(avg[e], &g, fd_seed(30 + (uint64_t)round), PAIRS, made, NULL, a);
         printf("%s, training %d: Frechet to the real ones %.4f; moved by %.3f (a random pair: "
                "%.3f)\n", e ? "backward" : "forward", round / 2 + 1,
-                   fd_frechet(&g.s, 32, PAIRS, made, PAIRS, set[1 - e], a),
-                   apart(PAIRS * SIZE, made, start),
-               apart(PAIRS * SIZE, set[0], set[1]));
+               fd_frechet(&g.s, 32, PAIRS, made, PAIRS, set[1 - e], a),
+               apart(PAIRS * SIZE, made, start), apart(PAIRS * SIZE, set[0], set[1]));
         fflush(stdout);
-    }
-    enum { ZOOM = 3, STEP = SIDE * ZOOM + 4 };
-    fd_real *frames = fd_raw(&a, fd_real, FRAMES * SHOW * SIZE), *x = fd_raw(&a, fd_real,
-        SHOW * SIZE), *xf = fd_raw(&a, fd_real, SHOW * 4 * SIZE);
-    plot_canvas c = plot_new(&a, SHOW * STEP + 28, (FRAMES + 2) * STEP);
-    if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "match: %s\n", why), 1;
-    memcpy(x, set[0], SHOW * SIZE * sizeof *x);
-    fd_resample(&g.s, &fine.s, SHOW, x, xf, a);
-    follow(avg[0], &g, fd_seed(40), SHOW, x, frames, a), follow(avg[0], &fine, fd_seed(40), SHOW,
-        xf, NULL, a);
-    static const char *const head[FRAMES + 2] = { "t = 0", ".2", ".4", ".6", ".8", "end", "56x56" };
-    for (int f = 0; f < FRAMES + 2; f++) {
-        plot_text(&c, 6, f * STEP + 4, 2, head[f]);
-        for (int i = 0; i < SHOW; i++)
-            if (f <= FRAMES) plot_image(&c, 28 + i * STEP, f * STEP, SIDE, SIDE,
-                                        f < FRAMES ? frames + (f * SHOW + i) * SIZE : x + i * SIZE,
-                                            -1, 1, FD_GRAY, ZOOM);
-            else for (int v = 0; v < SIDE * ZOOM; v++)
-                for (int w = 0; w < SIDE * ZOOM; w++) {
-                    unsigned char rgb[3];
-                    fd_colour(FD_GRAY, ((double)xf[i * 4 * SIZE + v * 2 / ZOOM * 2 * SIDE + w
-                                                   * 2 / ZOOM] + 1) / 2, rgb);
-                    plot_dot(&c, 28 + i * STEP + v, f * STEP + w, rgb);
-                }
     }
     mkdir("out", 0777);
     snprintf(path, sizeof path, "out/match-%d-%d.png", label[0], label[1]);
-    fd_png_save(&st, path, c.h, c.w, c.rgb);
+    picture(avg[0], &g, set[0], path, a);
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "match: %s\n", why), 1;
     printf("wrote %s\n", path);
     return 0;

@@ -16,17 +16,14 @@
 
 enum { M = 3, MOST = 128 };
 enum { CONDITIONAL, EXACT, PIGDM, DPS, DPS_PLAIN, PROJECT, CORRECTED, DENOISED, FLAT, IMPLICIT,
-       FUNDPS, DAPS, DAPS_PLAIN, ECI_OWN,
-       ECI, METHODS };
+       FUNDPS, DAPS, DAPS_PLAIN, ECI_OWN, ECI, METHODS };
 static const char *const name[METHODS] = {
     "exact conditional score, ancestral", "exact guidance, ancestral", "Pi-GDM, ancestral",
-        "DPS .3 with C, ancestral",
-    "DPS .3 without C, ancestral", "Cameron-Martin projection", "the same with 5 correctors",
-        "projected denoiser, DDIM",
-    "projection in L2 (replacement)", "Langevin, semi-implicit", "FunDPS as released, zeta 3",
-        "DAPS with C, 25 levels of 10",
+    "DPS .3 with C, ancestral", "DPS .3 without C, ancestral", "Cameron-Martin projection",
+    "the same with 5 correctors", "projected denoiser, DDIM", "projection in L2 (replacement)",
+    "Langevin, semi-implicit", "FunDPS as released, zeta 3", "DAPS with C, 25 levels of 10",
     "DAPS as released, without C", "ECI with the state's own noise, in L2",
-        "ECI as released, the start's noise" };
+    "ECI as released, the start's noise" };
 
 typedef struct {
     int method;
@@ -47,12 +44,11 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
     work *w = self;
     const fd_cov *C = w->how.p->noise;
     const int n = (int)C->s.points, S = n + 2 * M;
-    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a,
-        fd_real, b * n);
-    double *y = fd_raw(&a, double, b * M), *path = fd_raw(&a, double, b * M), *zp = fd_raw(&a,
-        double, b * M);
-    double *e = fd_raw(&a, double, b * M), *ze = fd_raw(&a, double, b * M), *de = fd_raw(&a, double,
-        b * M);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    fd_real *d = fd_raw(&a, fd_real, b * n);
+    double *y = fd_raw(&a, double, b * M), *path = fd_raw(&a, double, b * M);
+    double *zp = fd_raw(&a, double, b * M), *e = fd_raw(&a, double, b * M);
+    double *ze = fd_raw(&a, double, b * M), *de = fd_raw(&a, double, b * M);
     if (!de) return;
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < n; j++) {
@@ -60,8 +56,8 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
             xi[i * n + j] = (fd_real)(sqrt(C->lam[j]) * z[i * S + j]);
         }
         for (int j = 0; j < M; j++) {
-            y[i * M + j] = w->y[j], path[i * M + j] = x[i * S + n + j],
-                e[i * M + j] = x[i * S + n + M + j];
+            y[i * M + j] = w->y[j];
+            path[i * M + j] = x[i * S + n + j], e[i * M + j] = x[i * S + n + M + j];
             zp[i * M + j] = z[i * S + n + j], ze[i * M + j] = z[i * S + n + M + j];
         }
     }
@@ -92,8 +88,8 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
     }
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < n; j++) x[i * S + j] = (double)u[i * n + j];
-        for (int j = 0; j < M; j++) x[i * S + n + j] = path[i * M + j],
-            x[i * S + n + M + j] = e[i * M + j];
+        for (int j = 0; j < M; j++)
+            x[i * S + n + j] = path[i * M + j], x[i * S + n + M + j] = e[i * M + j];
     }
 }
 
@@ -106,8 +102,8 @@ static void released(void *self, int b, double *x, const double *z, fd_arena a)
     const fd_process *p = w->how.p;
     const fd_cov *C = p->noise;
     const int n = (int)C->s.points, S = 2 * n;
-    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n),
-        *xi = fd_raw(&a, fd_real, b * n);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n);
+    fd_real *xi = fd_raw(&a, fd_real, b * n);
     double *y = fd_raw(&a, double, b * M), *tb = fd_raw(&a, double, b), t[FLOW + 1];
     fd_coef f = fd_law(p, w->t, 0), g = fd_law(p, w->s, 0);
     if (!tb) return;
@@ -140,6 +136,40 @@ static void released(void *self, int b, double *x, const double *z, fd_arena a)
         x[i / n * S + i % n] = (double)u[i], x[i / n * S + n + i % n] = (double)v[i];
 }
 
+/* begin -- mean and covariance of the state at the first time. */
+static void begin(const work *w, double *m, double *cov, fd_arena a)
+{
+    const fd_cov *C = w->how.p->noise;
+    const int n = (int)C->s.points, pair = w->method >= FUNDPS, S = pair ? 2 * n : n + 2 * M;
+    const fd_coef f = fd_law(w->how.p, w->how.t[0], 0);
+    const double noise = f.v * w->o->sd * w->o->sd;
+    fd_real *e = fd_raw(&a, fd_real, n);
+    /* the start N(0, v C), by its columns */
+    for (int j = 0; e && j < n; j++) {
+        for (int i = 0; i < n; i++) e[i] = i == j ? (fd_real)(f.v * n) : 0;
+        fd_cov_pow(C, 1, 1, e, e, a);
+        for (int i = 0; i < n; i++) {
+            cov[i * S + j] = (double)e[i];
+            if (w->method == ECI)
+                cov[i * S + n + j] = cov[(n + i) * S + j] = cov[i * S + j] / sqrt(f.v);
+            if (w->method == ECI) cov[(n + i) * S + n + j] = cov[i * S + j] / f.v;
+        }
+    }
+    /* path and e start independently, from their laws */
+    for (int j = 0; e && j < M && !pair; j++) {
+        double z[M] = { 0 }, q[M];
+        z[j] = 1;
+        memset(e, 0, (size_t)n * sizeof *e);
+        fd_gain_add(w->g, f.v, 1, z, e, a);
+        w->o->apply(w->o->self, &C->s, 1, e, q, a);
+        m[n + j] = f.m * w->y[j];
+        for (int i = 0; i < M; i++)
+            cov[(n + i) * S + n + j] = q[i] + (w->method != FLAT && i == j ? noise : 0);
+        cov[(n + M + j) * (S + 1)] = noise;
+    }
+}
+
+/* run -- errors of mean and deviation of a method on n points. */
 static void run(int method, int n, int rough, int steps, double err[2], fd_arena a)
 {
     const int pair = method >= FUNDPS, S = pair ? 2 * n : n + 2 * M;
@@ -151,13 +181,11 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     fd_cov *C = rough ? fd_cov_matern(&a, &s, 1, .3, .5) : c0;
     fd_process p = fd_ou(C, 8);
     fd_real *mean = fd_raw(&a, fd_real, n), *dev = fd_raw(&a, fd_real, n);
-    fd_real *e = fd_raw(&a, fd_real, n);
     double *t = fd_raw(&a, double, steps + 1), *m = fd_new(&a, double, S);
-    double *cov = fd_new(&a, double, S * S);
-    double *one = fd_raw(&a, double, n);
+    double *cov = fd_new(&a, double, S * S), *one = fd_raw(&a, double, n);
     fd_obs o = fd_obs_points(&a, &s, M, at, NULL);
     work w = { .method = method, .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_ANCESTRAL },
-        .o = &o, .mean = mean, .y = y, .bare = o };
+               .o = &o, .mean = mean, .y = y, .bare = o };
     if (!cov) return;
     for (int i = 0; i < n; i++) mean[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / n);
     p.tmin = 1e-3;
@@ -167,41 +195,18 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     fd_posterior_std(exact, dev, a);
     w.how.model = fd_oracle_gauss(&a, &p, mean, c0);
     for (int i = 0; i < n; i++) one[i] = 1;
-    w.g = fd_gain_new(&a, method == FLAT || method >= ECI_OWN ? &w.bare : &o, method >= ECI_OWN
-                      ? fd_cov_table(&a, &s, one) : C, NULL);
+    w.g = fd_gain_new(&a, method == FLAT || method >= ECI_OWN ? &w.bare : &o,
+                      method >= ECI_OWN ? fd_cov_table(&a, &s, one) : C, NULL);
     w.phi = fd_obs_potential(&a, &o, y);
     fd_guide guide = { .p = &p, .model = w.how.model, .o = &o, .y = y, .zeta = .3,
-        .plain = method == DPS_PLAIN };
+                       .plain = method == DPS_PLAIN };
     guide.rule = method == EXACT ? FD_GUIDE_EXACT : method == PIGDM ? FD_GUIDE_PIGDM : FD_GUIDE_DPS;
     if (method == PIGDM) guide.zeta = 1;
-    if (method == CONDITIONAL) w.how.model = fd_oracle_posterior(&a, &p, 1, NULL, mean,
-        (const fd_cov **)&c0, &o, y);
+    if (method == CONDITIONAL)
+        w.how.model = fd_oracle_posterior(&a, &p, 1, NULL, mean, (const fd_cov **)&c0, &o, y);
     else if (method <= DPS_PLAIN) w.how.model = fd_guided(&a, &guide);
     if (method == DENOISED || pair) w.how.scheme = FD_DDIM;
-    fd_coef f = fd_law(&p, t[0], 0);
-    /* the start N(0, v C), by its columns */
-    for (int j = 0; j < n; j++) {
-        for (int i = 0; i < n; i++) e[i] = i == j ? (fd_real)(f.v * n) : 0;
-        fd_cov_pow(C, 1, 1, e, e, a);
-        for (int i = 0; i < n; i++) {
-            cov[i * S + j] = (double)e[i];
-            if (method == ECI)
-                cov[i * S + n + j] = cov[(n + i) * S + j] = cov[i * S + j] / sqrt(f.v);
-            if (method == ECI) cov[(n + i) * S + n + j] = cov[i * S + j] / f.v;
-        }
-    }
-    /* path and e start independently, from their laws */
-    for (int j = 0; j < M && !pair; j++) {
-        double z[M] = { 0 }, q[M];
-        z[j] = 1;
-        memset(e, 0, (size_t)n * sizeof *e);
-        fd_gain_add(w.g, f.v, 1, z, e, a);
-        o.apply(o.self, &s, 1, e, q, a);
-        m[n + j] = f.m * y[j];
-        for (int i = 0; i < M; i++) cov[(n + i) * S + n + j] = q[i] + (method != FLAT
-            && i == j ? f.v * sd * sd : 0);
-        cov[(n + M + j) * (S + 1)] = f.v * sd * sd;
-    }
+    begin(&w, m, cov, a);
     for (int k = 0; k < steps && pair && !a.st->code; k++) {
         w.t = t[k], w.s = t[k + 1];
         if (!daps) w.correct = k, fd_affine_law(released, &w, S, n, m, cov, a);
@@ -211,11 +216,11 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     for (int k = 0; k < (method == IMPLICIT ? 600 : steps) && !pair && !a.st->code; k++) {
         w.t = t[k % steps], w.s = t[k % steps + 1], w.correct = 0;
         fd_affine_law(step, &w, S, S, m, cov, a);
-        for (w.correct = 1; method == CORRECTED && w.s < 2 && w.correct <= 5;
-        w.correct++) fd_affine_law(step, &w, S, S, m, cov, a);
+        for (w.correct = 1; method == CORRECTED && w.s < 2 && w.correct <= 5; w.correct++)
+            fd_affine_law(step, &w, S, S, m, cov, a);
     }
-    double dm = 0, ds = 0, nm = 0, ns = 0, k = method == IMPLICIT ? 1 : 1 / fd_law(&p, t[steps],
-        0).m;
+    double dm = 0, ds = 0, nm = 0, ns = 0;
+    double k = method == IMPLICIT ? 1 : 1 / fd_law(&p, t[steps], 0).m;
     for (int i = 0; i < n && exact; i++) {
         double v = k * sqrt(fmax(0, cov[i * (S + 1)]));
         dm += pow(k * m[i] - (double)exact->mean[i], 2), nm += pow((double)exact->mean[i], 2);
@@ -228,7 +233,7 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
 
 enum { CHAINS = 4, LONG = 4000, KINDS = 5 };
 static const char *const kind_name[KINDS] = { "pCN", "inf-MALA", "inf-HMC, 4 leaps",
-    "elliptical slice", "random walk" };
+                                              "elliptical slice", "random walk" };
 
 /* chains -- acceptance, and effective samples of the misfit for 1000 evaluations of it, at a step
  * that suits few points. */
@@ -240,8 +245,8 @@ static void chains(int kind, int n, double got[2], fd_arena a)
     double *series = fd_raw(&a, double, CHAINS * LONG), calls = 0, moved = 0;
     fd_obs_noise(&a, &o, .22);
     fd_mcmc how = { .prior = fd_cov_matern(&a, &s, 1, .3, 1.5), .phi = fd_obs_potential(&a, &o, y),
-        .kind = kind,
-                    .h = kind == FD_MCMC_MALA ? .03 : kind == FD_MCMC_HMC ? .3 : .4, .leaps = 4 };
+                    .kind = kind, .h = kind == FD_MCMC_MALA ? .03 : kind == FD_MCMC_HMC ? .3 : .4,
+                    .leaps = 4 };
     for (int c = 0; series && c < CHAINS; c++) {
         fd_arena own = a;
         fd_chain *run = fd_chain_begin(&own, &how, fd_seed(1), c, NULL);

@@ -70,8 +70,7 @@ static fd_net *train(fd_arena *a, int frozen, int steps)
     static double z[(K + 1) * B * D], y[K * B * D], dW[B * W], t[K * B], x[2 * P];
     static fd_real want[K * B * 2 * P];
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 2, .out = 2, .width = 24, .layers = 3,
-                     .time = FD_TIME_FILM,
-                     .fno = { .modes = { 12 }, .lift = -1, .proj = 48 } };
+                     .time = FD_TIME_FILM, .fno = { .modes = { 12 }, .lift = -1, .proj = 48 } };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 4e-3, adam.warmup = 20, adam.steps = steps, adam.clip = 1, adam.ema = .98;
     fd_net *net = fd_net_new(a, &arch, fd_seed(1));

@@ -110,10 +110,24 @@ static const fd_real *samples(fd_arena *a, int i, const dataset *d, const args *
 
 /* ---- The tables ------------------------------------------------------------------------------ */
 
+static char text[8192] = "table,row,features,components,thesis_fid\n";
+
+/* say -- the distances of row i, -1: of real images, on a line of the table and of the file. */
+static void say(int i, double far, double pcs)
+{
+    const char *table = i < 0 ? "" : rows[i].table;
+    const char *name = i < 0 ? "other real images" : rows[i].name;
+    double fid = i < 0 ? NAN : rows[i].fid;
+    printf("%-5s %-30s %10.3f %12.4f ", table, name, far, pcs);
+    if (fid > 0) printf("%12.2f\n", fid);
+    else puts("");
+    fflush(stdout);
+    sprintf(text + strlen(text), "%s,\"%s\",%.6g,%.6g,%g\n", table, name, far, pcs, fid);
+}
+
 int main(int argc, char **argv)
 {
     static args o;
-    static char text[8192] = "table,row,features,components,thesis_fid\n";
     fd_status st;
     start("thesis", argv);
     options_read(&o, THESIS, "thesis --help", argc - 1, argv + 1);
@@ -162,14 +176,7 @@ int main(int argc, char **argv)
         if (net) far = feature_distance(net, &d.s, o.n, x, ref, f, b);
         need(&st);
         memcpy(show + shown++ * SHOW * size, x, (size_t)(SHOW * size) * sizeof *x);
-        const char *table = i < 0 ? "" : rows[i].table,
-            *name = i < 0 ? "other real images" : rows[i].name;
-        double fid = i < 0 ? NAN : rows[i].fid;
-        printf("%-5s %-30s %10.3f %12.4f ", table, name, far, pcs);
-        if (fid > 0) printf("%12.2f\n", fid);
-        else puts("");
-        fflush(stdout);
-        sprintf(text + strlen(text), "%s,\"%s\",%.6g,%.6g,%g\n", table, name, far, pcs, fid);
+        say(i, far, pcs);
     }
     fd_png_sheet(&st, in_dir(o.outdir, "thesis.png"), shown * SHOW, SHOW, d.s.n[0], d.s.n[1], show,
                  -1, 1, FD_GRAY, 1, a);

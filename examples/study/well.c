@@ -139,7 +139,7 @@ static void chains(double *x, fd_arena a)
     for (int c = 0; c < CHAINS; c++) {
         fd_arena own = a;
         fd_mcmc how = { .prior = bridge, .mean = line, .phi = { action, NULL },
-            .kind = FD_MCMC_PCN, .h = .25 };
+                        .kind = FD_MCMC_PCN, .h = .25 };
         fd_chain *ch = fd_chain_begin(&own, &how, fd_seed(1), c, line);
         for (int k = -BURN; ch && k < EACH * THIN; k++) {
             fd_chain_step(ch, own);
@@ -160,8 +160,8 @@ static void proposals(double *x, double truth, fd_arena a)
     static fd_real xi[N], u[PATHS];
     double ess, like, se, sum = 0;
     for (int k = 0; k <= N; k++) t[k] = T * k / N;
-    fd_proposal how = { &well, N, t, NULL, NULL, NULL, &end, NULL,
-        FD_PROPOSAL_CHAIN, NULL, NULL, NULL, 0, NULL, NULL, NULL };
+    fd_proposal how = { &well, N, t, NULL, NULL, NULL, &end, NULL, FD_PROPOSAL_CHAIN, NULL, NULL,
+                        NULL, 0, NULL, NULL, NULL };
     fd_proposal *g = fd_proposal_new(&a, &how);
     path[0] = -1;
     for (int i = 0; g && i < MANY; i++) {
@@ -201,7 +201,7 @@ static void proposals(double *x, double truth, fd_arena a)
 static fd_opt *trainer(fd_arena *a, fd_net **net, int in, int steps)
 {
     fd_arch arch = { .kind = FD_SIREN, .nd = 1, .in = in, .out = 1, .width = 32, .layers = 3,
-        .time = FD_TIME_CHANNEL, .tscale = 1 / T, .inr.omega = 4 };
+                     .time = FD_TIME_CHANNEL, .tscale = 1 / T, .inr.omega = 4 };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 5e-3, adam.warmup = 20, adam.steps = steps, adam.clip = 1, adam.ema = .99;
     *net = fd_net_new(a, &arch, fd_seed(6));
@@ -348,34 +348,44 @@ static void free_paths(int b, fd_rng r, fd_real *x, fd_arena a)
     }
 }
 
+/* learned -- the network of a model of free paths; NULL where anything failed. */
+static fd_net *learned(fd_arena *a, const fd_process *p, int steps)
+{
+    const fd_space *s = &p->noise->s;
+    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 24, .layers = 4,
+                     .time = FD_TIME_FILM, .fno = { .modes = { 48 }, .lift = -1, .proj = 48 } };
+    fd_adam adam = fd_adam_default(FD_ADAMW);
+    adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .99;
+    fd_net *net = fd_net_new(a, &arch, fd_seed(11));
+    fd_opt *opt = fd_opt_new(a, net, &adam);
+    fd_real *x0 = fd_raw(a, fd_real, BATCH * POINTS), *xt = fd_raw(a, fd_real, BATCH * POINTS);
+    fd_real *eps = fd_raw(a, fd_real, BATCH * POINTS), *v = fd_raw(a, fd_real, BATCH * POINTS);
+    for (int step = 0; step < steps && v && !a->st->code; step++) {
+        fd_rng r = fd_stream(fd_seed(12), 's', (uint32_t)step);
+        double time[BATCH];
+        free_paths(BATCH, r, x0, *a);
+        fd_draw_times(p, FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, BATCH, time, a->st);
+        fd_perturb(p, fd_stream(r, 'e', 0), 0, BATCH, x0, time, xt, eps, *a);
+        fd_target(p, FD_V, BATCH, x0, eps, time, v, *a);
+        fd_tape tape = fd_tape_begin(a, FD_GRAD);
+        fd_var *in = fd_input(&tape, 3, (int[]){ BATCH, 1, POINTS }, xt);
+        fd_backward(&tape, fd_mse_loss(&tape, s, fd_forward(net, &tape, s, in, time), v, NULL));
+        fd_tape_end(&tape);
+        fd_opt_step(opt, net, a->st);
+    }
+    return opt && !a->st->code ? fd_net_with(a, net, opt->avg) : NULL;
+}
+
+/* diffusion -- paths of the model that are free, and that are projected to both ends. */
 static void diffusion(double *x, int steps, fd_arena a)
 {
     static double still[CELLS];
-    double mass = 0, len = T * POINTS / (POINTS - 1), t[STEPS + 1], *time = fd_raw(&a, double, LOT);
+    double mass = 0, len = T * POINTS / (POINTS - 1), t[STEPS + 1], time[LOT];
     fd_space s = fd_grid(&a, 1, (int[]){ POINTS }, &len, (int[]){ FD_NEUMANN }, 1);
     fd_cov *c = fd_cov_matern(&a, &s, 1, 1, .5);
     fd_process p = fd_vp(c, .1, 20);
-    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 24, .layers = 4,
-        .time = FD_TIME_FILM, .fno = { .modes = { 48 }, .lift = -1, .proj = 48 } };
-    fd_adam adam = fd_adam_default(FD_ADAMW);
-    adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .99;
-    fd_net *net = fd_net_new(&a, &arch, fd_seed(11));
-    fd_opt *opt = fd_opt_new(&a, net, &adam);
-    fd_real *x0 = fd_raw(&a, fd_real, LOT * POINTS), *xt = fd_raw(&a, fd_real, LOT * POINTS);
-    fd_real *eps = fd_raw(&a, fd_real, LOT * POINTS), *v = fd_raw(&a, fd_real, LOT * POINTS);
-    for (int step = 0; step < steps && v && !a.st->code; step++) {
-        fd_rng r = fd_stream(fd_seed(12), 's', (uint32_t)step);
-        free_paths(BATCH, r, x0, a);
-        fd_draw_times(&p, FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, BATCH, time, a.st);
-        fd_perturb(&p, fd_stream(r, 'e', 0), 0, BATCH, x0, time, xt, eps, a);
-        fd_target(&p, FD_V, BATCH, x0, eps, time, v, a);
-        fd_tape tape = fd_tape_begin(&a, FD_GRAD);
-        fd_var *in = fd_input(&tape, 3, (int[]){ BATCH, 1, POINTS }, xt);
-        fd_backward(&tape, fd_mse_loss(&tape, &s, fd_forward(net, &tape, &s, in, time), v, NULL));
-        fd_tape_end(&tape);
-        fd_opt_step(opt, net, a.st);
-    }
-    if (!opt || a.st->code) return;
+    fd_net *net = learned(&a, &p, steps);
+    if (!net) return;
     printf("    trained on free paths: %.0f s\n", (double)(clock() - began) / CLOCKS_PER_SEC);
 
     fd_obs o = fd_obs_pick(&a, &s, 2, (const ptrdiff_t[]){ 0, POINTS - 1 });
@@ -383,8 +393,8 @@ static void diffusion(double *x, int steps, fd_arena a)
     double y[2 * LOT], path[2 * LOT], z[2 * LOT];
     fd_real lots[2 * LOT];
     fd_times(&p, FD_LOGSNR, 0, STEPS, t, a.st);
-    fd_sampler how = { .p = &p, .model = fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V),
-        .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL };
+    fd_sampler how = { .p = &p, .model = fd_net_model(&a, net, FD_V), .t = t, .steps = STEPS,
+                       .scheme = FD_ANCESTRAL };
     for (int i = 0; i < LOT; i++) y[2 * i] = -1, y[2 * i + 1] = 1;
     for (int i = 0; i < CELLS; i++) {
         double s2 = (i * gap - edge) * (i * gap - edge);
