@@ -3458,9 +3458,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         }
     }
     bar_end();
-    if (end != FAILED && !st->code)
-        ranks_say(k->opt->step - first, now() - begin,
-                  (double)k->net->count * (double)sizeof(fd_real));
+    if (end != FAILED && !st->code) ranks_say(k->opt->step - first, now() - begin);
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
     if (strikes == STRIKES || (st->code == FD_ENAN && !(loss < 10 * least)))
         exploded(k, o, least, saves);

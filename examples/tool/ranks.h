@@ -45,9 +45,26 @@ static inline void ranks_end(void) { MPI_Finalize(); }
 static inline void ranks_wait(void) { if (my_rank) sleep(1); }
 static inline void ranks_abort(int status) { if (ranks > 1) MPI_Abort(MPI_COMM_WORLD, status); }
 
-/* Seconds in the exchange of gradients and in waiting for others, since ranks_reset. */
-static double ranks_exchange, ranks_idle;
-static inline void ranks_reset(void) { ranks_exchange = ranks_idle = 0; }
+/* What this process has spent since ranks_reset: seconds in waiting and in the two halves of the
+ * exchange of gradients, the least of one call of each, what a busy machine would take if it were
+ * not, calls, and numbers that it has sent. */
+enum { SPENT_ADD, SPENT_JOIN };
+static struct { double wait, all[2], least[2], numbers; int calls[2]; } ranks_spent;
+
+static inline void ranks_reset(void)
+{
+    memset(&ranks_spent, 0, sizeof ranks_spent);
+    ranks_spent.least[SPENT_ADD] = ranks_spent.least[SPENT_JOIN] = 1e30;
+}
+
+static inline void ranks_count(int half, double begin, ptrdiff_t numbers)
+{
+    const double spent = MPI_Wtime() - begin;
+    ranks_spent.all[half] += spent;
+    if (spent < ranks_spent.least[half]) ranks_spent.least[half] = spent;
+    ranks_spent.calls[half]++;
+    ranks_spent.numbers += (double)numbers;
+}
 
 /* ranks_piece -- where the r-th of n pieces of so many numbers begins. */
 static inline ptrdiff_t ranks_piece(ptrdiff_t count, int r)
@@ -73,7 +90,7 @@ static inline void ranks_add(ptrdiff_t count, const fd_real *part, fd_real *sum,
     MPI_Waitall(2 * ranks, q, MPI_STATUSES_IGNORE);
     free(q);
     for (int r = 0; r < ranks; r++) ranks_plus(len, room + r * len, sum + own);
-    ranks_exchange += MPI_Wtime() - begin;
+    ranks_count(SPENT_ADD, begin, count - len);
 }
 
 /* ranks_join -- each process's piece of sum [count] to all. */
@@ -90,7 +107,7 @@ static inline void ranks_join(ptrdiff_t count, fd_real *sum)
     }
     MPI_Allgatherv(MPI_IN_PLACE, 0, real, sum, n, at, real, MPI_COMM_WORLD);
     free(n);
-    ranks_exchange += MPI_Wtime() - begin;
+    ranks_count(SPENT_JOIN, begin, (ranks - 1) * (count / ranks));
 }
 
 /* ranks_sum -- x of all processes, added in their order. */
@@ -102,7 +119,7 @@ static inline double ranks_sum(double sum, double x)
     MPI_Allgather(&x, 1, MPI_DOUBLE, all, 1, MPI_DOUBLE, MPI_COMM_WORLD);
     for (int r = 0; r < ranks; r++) sum += all[r];
     free(all);
-    ranks_idle += MPI_Wtime() - begin;
+    ranks_spent.wait += MPI_Wtime() - begin;
     return sum;
 }
 
@@ -113,34 +130,44 @@ static inline double ranks_most(double x)
     return x;
 }
 
-/* ranks_trip -- seconds that a message of so many bytes takes between the first two processes. */
+/* ranks_trip -- seconds, the least of some, that a message of so many bytes takes between the first
+ * two processes. */
 static inline double ranks_trip(int bytes, int times, char *room)
 {
-    const int other = 1 - my_rank;
+    double least = 1e30;
     MPI_Barrier(MPI_COMM_WORLD);
-    const double begin = MPI_Wtime();
-    for (int i = 0; i < 2 * times && my_rank < 2; i++)
-        if (i % 2 == my_rank) MPI_Send(room, bytes, MPI_BYTE, other, 0, MPI_COMM_WORLD);
-        else MPI_Recv(room, bytes, MPI_BYTE, other, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    return (MPI_Wtime() - begin) / (2 * times);
+    for (int i = 0; i < times && my_rank < 2; i++) {
+        const double begin = MPI_Wtime();
+        for (int j = 0; j < 2; j++)
+            if (j == my_rank) MPI_Send(room, bytes, MPI_BYTE, 1 - my_rank, 0, MPI_COMM_WORLD);
+            else MPI_Recv(room, bytes, MPI_BYTE, 1 - my_rank, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        const double spent = MPI_Wtime() - begin;
+        if (spent < 2 * least) least = spent / 2;
+    }
+    return least;
 }
 
-/* ranks_say -- what the exchange has cost a step with weights of so many bytes, and what a message
- * costs, from which ranks.md says what more processes would cost. */
-static inline void ranks_say(int steps, double spent, double weights)
+/* ranks_say -- what the exchange has cost each of so many steps, and what a message costs at best,
+ * from which ranks.md says what more processes would cost. */
+static inline void ranks_say(int steps, double spent)
 {
     enum { LARGE = 1 << 22 };
-    char *room = ranks > 1 ? calloc(1, LARGE) : NULL;
-    if (!room || !steps) { free(room); return; }
-    ranks_trip(LARGE, 2, room);
-    const double latency = ranks_trip(1, 100, room);
-    const double rate = LARGE / (ranks_trip(LARGE, 10, room) - latency);
+    char *room = ranks > 1 && steps ? calloc(1, LARGE) : NULL;
+    if (!room) return;
+    const double latency = ranks_trip(1, 200, room);
+    const double rate = LARGE / (ranks_trip(LARGE, 20, room) - latency);
+    double all = 0, least = 0, calls = 0;
     free(room);
-    printf("%d processes: of the %.3g ms of a step %.3g are exchange, 2 x %d messages and 2 x %.3g "
-           "MB,\n    and %.3g are waiting; a message takes %.3g us and %.3g GB/s\n", ranks,
-           1e3 * spent / steps, 1e3 * ranks_exchange / steps, ranks - 1,
-           1e-6 * weights * (ranks - 1) / ranks, 1e3 * ranks_idle / steps, 1e6 * latency,
-           1e-9 * rate);
+    for (int i = 0; i < 2; i++) {
+        all += ranks_spent.all[i] / steps;
+        least += ranks_spent.least[i] * ranks_spent.calls[i] / steps;
+        calls += (double)ranks_spent.calls[i] / steps;
+    }
+    printf("%d processes: of the %.3g ms of a step %.3g are exchange (%.3g on a quiet machine), "
+           "%.0f messages\n    and %.3g MB, and %.3g are waiting; at best a message takes %.3g us "
+           "and a second %.3g GB\n", ranks, 1e3 * spent / steps, 1e3 * all, 1e3 * least,
+           calls * (ranks - 1), 1e-6 * ranks_spent.numbers * (double)sizeof(fd_real) / steps,
+           1e3 * ranks_spent.wait / steps, 1e6 * latency, 1e-9 * rate);
 }
 
 /* ranks_share -- bytes of the process `from` to all. */
@@ -166,10 +193,7 @@ static inline void ranks_join(ptrdiff_t count, fd_real *sum) { (void)count, (voi
 static inline double ranks_sum(double sum, double x) { return sum + x; }
 static inline double ranks_most(double x) { return x; }
 static inline void ranks_reset(void) { }
-static inline void ranks_say(int steps, double spent, double weights)
-{
-    (void)steps, (void)spent, (void)weights;
-}
+static inline void ranks_say(int steps, double spent) { (void)steps, (void)spent; }
 static inline void ranks_share(void *x, ptrdiff_t bytes, int from)
 {
     (void)x, (void)bytes, (void)from;
