@@ -231,15 +231,18 @@ cross: build/include/setup
 
 # ---- Python -------------------------------------------------------------------------------------
 
-python: $(B)/fd $(B)/lib$(PIECE).so
+python-tools: | build/include/setup
 	@python3 -c 'import numpy' 2>/dev/null || /usr/bin/python3 -c 'import numpy' 2>/dev/null || \
-	    $(call install,python3-numpy) || true
+	    $(call install,python3-numpy)
+python: python-tools $(B)/fd $(B)/lib$(PIECE).so
 	@env OMP_NUM_THREADS=1 sh tests/python.sh $(B)/lib$(PIECE).so $(filter double,$(V))
 
 # ---- Several processes --------------------------------------------------------------------------
 
-ranks: $(B)/fd
-	@command -v mpicc >/dev/null && command -v mpirun >/dev/null || $(call install,openmpi-bin libopenmpi-dev)
+ranks-tools: | build/include/setup
+	@command -v mpicc >/dev/null && command -v mpirun >/dev/null || \
+	    $(call install,openmpi-bin libopenmpi-dev)
+ranks: ranks-tools $(B)/fd
 	@$(MAKE) --no-print-directory -s MPI=1
 	@sh tests/ranks.sh $(B)/fd build/mpi/fd
 
@@ -560,5 +563,5 @@ build/fd_all.h: fd.h $(LIB:%=%.c) Makefile
 clean:
 	rm -rf build
 
-.PHONY: all ready tried test check hash cross python ranks mcu mcu-tools web web-tools fuzz tsan valgrind coverage starve kill bench \
+.PHONY: all ready tried test check hash cross python python-tools ranks ranks-tools mcu mcu-tools web web-tools fuzz tsan valgrind coverage starve kill bench \
     setup demo thesis experiments index install piece amalgam clean $(asked)

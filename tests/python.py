@@ -3,6 +3,7 @@ own models. Ends with `N passed, N failed`."""
 import ctypes
 import gc
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -245,7 +246,71 @@ def torch_network():
         ok(apart < 1e-3, "PyTorch's network by", name, "is apart by", apart)
 
 
-for test in (structures, callbacks, errors, laws, memory, torch_network):
+def julia():
+    """examples/julia/fd.jl without a Julia: its structures and calls are those of fd.h, and the
+    same calls, with the types that it names, give a function and a posterior mean."""
+    with open(os.path.join(ROOT, "examples", "julia", "fd.jl")) as f:
+        text = re.sub(r"#.*", "", f.read())
+    types = {"Cint": ctypes.c_int, "UInt64": ctypes.c_uint64, "UInt32": ctypes.c_uint32,
+             "Csize_t": ctypes.c_size_t, "Cptrdiff_t": ctypes.c_ssize_t, "Cvoid": None,
+             "Cdouble": ctypes.c_double, "Cfloat": ctypes.c_float, "Cchar": ctypes.c_char}
+
+    def of(name):
+        several = re.fullmatch(r"NTuple\{(\d+),(.*)\}", name)
+        if several:
+            return of(several[2]) * int(several[1])
+        return ctypes.c_void_p if re.match(r"(Ptr|Ref)\{", name) else types[name]
+
+    for name, body in re.findall(r"struct (\w+)\s(.*?)\nend", text, re.S):
+        fields = re.findall(r"(\w+)::([\w{},]+)", body)
+        own = type(name, (ctypes.Structure,), {"_fields_": [(k, of(v)) for k, v in fields]})
+        types[name], c = own, lab.h.types["fd_" + name.lower()]
+        ok(ctypes.sizeof(own) == ctypes.sizeof(c) and len(own._fields_) == len(c._fields_),
+           "fd.jl: another size:", name)
+        for a, b in zip(own._fields_, c._fields_):
+            p, q = getattr(own, a[0]), getattr(c, b[0])
+            ok((p.offset, p.size) == (q.offset, q.size), "fd.jl:", name, a[0])
+    ok(len(types) == 14, "fd.jl: structures")
+
+    made = []
+    nested = r"@ccall lib\.(\w+)\(((?:[^()]|\([^()]*\))*)\)::([\w{}]+)"
+    for name, args, result in re.findall(nested, text):
+        f = ctypes.CDLL(library)[name]
+        f.argtypes = [of(a) for a in re.findall(r"::([\w{},]+?)(?=,\s|$)", args)]
+        f.restype = of(result)
+        want = getattr(lab.lib, name)
+        sizes = [[ctypes.sizeof(t) if t else 0 for t in list(g.argtypes) + [g.restype]]
+                 for g in (f, want)]
+        ok(sizes[0] == sizes[1], "fd.jl: other arguments:", name)
+        made.append((name, f))
+    ok(len(made) == 9, "fd.jl: calls", len(made))
+    if double:
+        return
+    call, keep = dict(made), ctypes.byref
+    memory, status, n = np.zeros(1 << 24, np.uint8), np.zeros(512, np.uint8), 64
+    x, at, y = np.zeros(n, "f4"), np.array([.1, .4, .8]), np.array([1, -.5, .3])
+    arena = call["fd_arena_over"](memory.ctypes.data, memory.size, status.ctypes.data)
+    one = (ctypes.c_int * 1)(1)
+    s = call["fd_grid"](keep(arena), 1, (ctypes.c_int * 1)(n), None, one, 1)
+    c = call["fd_cov_matern"](keep(arena), keep(s), 1, .3, 1.5)
+    call["fd_cov_draw"](c, call["fd_seed"](1), 0, 1, x.ctypes.data, arena)
+    o = call["fd_obs_points"](keep(arena), keep(s), 3, at.ctypes.data, None)
+    call["fd_obs_noise"](keep(arena), keep(o), .1)
+    post = call["fd_posterior_new"](keep(arena), None, c, keep(o), y.ctypes.data)
+    why = ctypes.create_string_buffer(256)
+    ok(call["fd_explain"](status.ctypes.data, why, 256) == 0, why.value)
+    mean = types["Posterior"].from_address(post).mean
+    mean = np.ctypeslib.as_array((ctypes.c_float * n).from_address(mean))
+    K = lambda r: (1 + np.sqrt(3) * r / .3) * np.exp(-np.sqrt(3) * r / .3)
+    p = (np.arange(n) + .5) / n                       # the kernel, and its images at the ends
+    k = lambda u, v: sum(K(abs(u - v - 2 * m)) + K(abs(u + v - 2 * m)) for m in range(-4, 5))
+    S = k(at[:, None], at[None]) + .01 * np.eye(3)
+    exact = k(p[:, None], at[None]) @ np.linalg.solve(S, y)
+    ok(np.abs(mean - exact).max() < .02, "fd.jl: the mean", np.abs(mean - exact).max())
+    ok(.1 < x.std() < 3, "fd.jl: a function")
+
+
+for test in (structures, callbacks, errors, laws, memory, julia, torch_network):
     test()
 print("%d passed, %d failed" % tuple(counts))
 sys.exit(counts[1] > 0)

@@ -1175,7 +1175,7 @@ bad 2 'empirical needs a model' certify --cov empirical
 bad 2 'needs 3 points' certify --grid 2
 bad 1 'm = 1' certify --scheme ve-predictor
 LC_ALL=C sed 's/"kit.process":"../"kit.process":"\\n/' p.safetensors >lines.safetensors
-bad 2 "lines.safetensors: kit.process: '.n.*expected vp" sample --model lines.safetensors
+bad 1 "lines.safetensors: kit.process: '.n.*expected vp" sample --model lines.safetensors
 bad 1 'missing.safetensors' certify --model missing.safetensors
 bad 2 'this noise has no variance' certify --cov white:s=0
 bad 2 'above 0: --process flow:tmin=' certify --times geometric --process flow

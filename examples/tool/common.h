@@ -1419,16 +1419,16 @@ static inline void options_help(int command)
 }
 
 /* format_check -- dies where the name of a file says another format than that which is written: a
- * default says it, or the name of the flag, or its help. */
+ * default says it, or the name of the flag, or its help. --state is read as well, and says then
+ * what it finds. */
 static inline void format_check(const option *p, const char *path)
 {
     static const char *const known[] = { "npy", "npz", "csv", "png", "safetensors", "json", "txt",
         "mat", "h5", "hdf5", "nc", "pt", "pkl", "zarr", "jpg", "jpeg", "pdf" };
     const char *dot = strrchr(path, '.'), *def = p->def ? strrchr(p->def, '.') : NULL;
     const char *is = def ? def + 1 : !strcmp(p->name, "png") || strstr(p->help, ".png") ? "png"
-                   : !strcmp(p->name, "obs") ? "npy" : !strcmp(p->name, "state") ? "safetensors"
-                   : "csv";
-    if (!dot || strchr(dot, '/') || !strcmp(dot + 1, is)) return;
+                   : !strcmp(p->name, "obs") ? "npy" : "csv";
+    if (!strcmp(p->name, "state") || !dot || strchr(dot, '/') || !strcmp(dot + 1, is)) return;
     if (p->of == CONVERT && !strcmp(dot, ".npz")) return;
     if (!strcmp(is, "csv") && !strcmp(dot, ".txt")) return;
     for (int i = 0; i < COUNT(known); i++)
@@ -1445,7 +1445,6 @@ static inline void paths_check(args *o, int command)
         if (options[i].kind != O_OUT || !(options[i].of & command)) continue;
         const char *path = *(const char *const *)(const void *)((char *)o + options[i].at);
         if (!path) continue;
-        format_check(&options[i], path);
         can_write(options[i].name, path);
         /* a model may be written where it was read */
         for (int j = 0; j < COUNT(options); j++) {
@@ -1463,6 +1462,7 @@ static inline void paths_check(args *o, int command)
             if (other && !strcmp(path, other))
                 die(2, "--%s: '%s': --%s writes there", options[i].name, path, options[j].name);
         }
+        format_check(&options[i], path);
     }
 }
 
@@ -3431,6 +3431,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     begin = saved = now();
+    ranks_reset();
     while (!(end = (int)ranks_most(st->code ? FAILED : stopped))) {
         fd_opt *opt = k->opt;
         double spent = now() - begin;
@@ -3468,6 +3469,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         }
     }
     bar_end();
+    if (end != FAILED && !st->code) ranks_say(k->opt->step - first, now() - begin);
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
     if (strikes == STRIKES || (st->code == FD_ENAN && !(loss < 10 * least)))
         exploded(k, o, least, saves);
