@@ -536,6 +536,7 @@ install: $(B)/fd
 	install -d "$(TO)/bin" "$(TO)/include"
 	install -m 755 $(B)/fd "$(TO)/bin/fd"
 	install -m 644 fd.h "$(TO)/include/fd.h"
+	@echo "installed the tool, fd.h and the library in float and in double into $(TO)"
 
 piece: $(B)/libfd.a $(B)/lib$(PIECE).so
 	install -d "$(TO)/lib/pkgconfig"

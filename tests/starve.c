@@ -4,7 +4,8 @@
  * its arena cannot be had. Each time it must end with FD_ENOMEM, or, where it can do without the
  * piece, with the same numbers; the compiler's sanitizers see what is touched besides. Built with
  * starve.h. `starve [prefix] [most]`: the tasks whose name starts so; where there are more pieces
- * than `most`, every so many, which are `most` of them or up to twice as many. */
+ * than `most`, every so many, which are `most` of them or up to twice as many. Ends with `N passed,
+ * N failed`. */
 #include "read.h"
 #include <unistd.h>
 #define main hash_main
@@ -13,7 +14,7 @@
 
 long starve_left;
 enum { SIZE = 1 << 26 };
-static int bad;
+static long good, bad;
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
@@ -146,7 +147,8 @@ static void task(const char *name, void (*group)(fd_arena), size_t which, char *
             printf("%s: piece %ld of %ld: %s\n", name, k, all, st.code ? why : "other numbers");
         }
     }
-    bad += wrong > 0;
+    good += tried - wrong;
+    bad += wrong;
     printf("%s: %ld pieces, %ld tried, %ld not needed, %ld wrong\n", name, all, tried, same, wrong);
     fflush(stdout);
 }
@@ -173,5 +175,7 @@ int main(int argc, char **argv)
         snprintf(name, sizeof name, "net-%s", net[i].name);
         if (!strncmp(name, prefix, strlen(prefix))) task(name, NULL, i, mem, most);
     }
+    free(mem);
+    printf("%ld passed, %ld failed\n", good, bad);
     return bad != 0;
 }
