@@ -1341,6 +1341,10 @@ static void cov_errors(fd_arena a)
     FAILS(fd_cov_on(&a, c, &d), FD_EARG, "fd_cov_on: needs a grid, not a dense space");
     FAILS(fd_cov_on(&a, k, &s), FD_EARG, "fd_cov_on: needs a grid, not a dense space");
     no_power(c, a);
+    const fd_space no_modes = fd_dense(NULL, 12, 0, one, one, 1);
+    y[0] = 5;
+    fd_cov_draw_modes(fd_cov_table(&a, &no_modes, lam), fd_seed(1), 0, 1, y);
+    OK(y[0] == 5 && !st->code, "no modes, no draws");
     FAILS(fd_cov_pca(&a, &fine, 33024, x, 1, NULL), FD_EARG,
           "fd_cov_pca: too many functions and points: 33024, 33024");
     no_covariance(&s, c, a);
