@@ -473,7 +473,7 @@ static void errors(void)
     fd_real x = 0, y = 1;
     fd_linear flat = scalar(&a, 1, 0, 1);
     double value = 1;
-#define FAILS(call, what, why) do { call; OK(st.code == what, why); st.code = FD_OK; } while (0)
+#define FAILS(call, what, why) do { call; OK(st.code == (what), why); st.code = FD_OK; } while (0)
     FAILS(scalar(&a, 1, 1, 0), FD_EARG, "T = 0");
     FAILS(scalar(&a, NAN, 1, 1), FD_EARG, "a rate that is no number");
     FAILS(fd_linear_step(&l, .5, .5, 1, &x, NULL, a), FD_EARG, "a step of length 0");

@@ -3163,8 +3163,6 @@ static void check_arguments(void)
     double cin = 1, cout = 1;
     fd_precond_scale(NULL, .5, &cin, &cout);
     OK(cin == 0 && cout == 0 && !fd_precond_model(&a, NULL, m).eval, "no preconditioner");
-    fd_process unknown = p;
-    unknown.noise = NULL;
     fd_advance(&how, .5, .4, 1, NULL, NULL, NULL, a), fd_correct(&how, .5, 1, NULL, NULL, NULL, a);
     fd_correct(&how, .5, 1, x, NULL, NULL, a);                       /* without a corrector */
     fd_start_law(&how, t, NULL, a), fd_exact_law(&how, t, NULL, a);
