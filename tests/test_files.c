@@ -1481,6 +1481,34 @@ static void too_many(void)
     free(text);
 }
 
+/* An entry that is not of numbers and longer than what is read at a time: listed, its checksum is
+ * seen to all the same, and it needs some memory. */
+static void strange_long(void)
+{
+    static unsigned char file[8192], text[6600];
+    static char data[6400];
+    const char *path = test_path("strange.npz");
+    fd_status st;
+    zipped z = { "names.npy", 9, text, npy(text, 1, DICT("<U4", "False", "(400,)"), data, 6400), 0,
+                 0 };
+    const size_t n = zip(file, 0, 1, &z);
+    int done = 0;
+    spit(path, file, n);
+    for (size_t size = 0; !done && size < 8192; size += 16) {
+        fd_arena a = fd_arena_over(mem, size, &st);
+        const fd_tensors f = fd_tensors_load(&a, path);
+        done = !st.code;
+        OK(done ? f.others == 1 && !strcmp(f.other->type, "<U4") && f.other->n[0] == 400
+                : st.code == FD_ENOMEM && !f.others, "%d bytes: %s", (int)size, explain(&st));
+    }
+    OK(done, "enough memory");
+    file[30 + 9 + z.n - 1] ^= 1;
+    spit(path, file, n);
+    fd_arena a = fresh(&st);
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "checksum is wrong: ", ": names", "crc of what is not read");
+}
+
 /* Headers that other writers may make: white space of any kind, a type of any length, any UTF-8. */
 static void headers(void)
 {
@@ -1706,6 +1734,8 @@ static void tables(void)
     OK(!fd_csv_save(&st, test_path("t.csv"), 3, name, 2, v), "%s", st.code ? st.what : "");
     size_t n = slurp(test_path("t.csv"), file, sizeof file);
     OK(n == sizeof want - 1 && !memcmp(file, want, n), "%.*s", (int)n, (char *)file);
+    OK(!fd_csv_save(&st, test_path("t.csv"), 0, NULL, 0, v), "%s", st.code ? st.what : "");
+    OK(slurp(test_path("t.csv"), file, sizeof file) == 1 && file[0] == '\n', "no columns");
     static const char text[] = "a line\nand another, \"without\" an end";
     OK(!fd_text_save(&st, test_path("t.txt"), text), "%s", st.code ? st.what : "");
     OK(slurp(test_path("t.txt"), file, sizeof file) == sizeof text - 1
@@ -1789,6 +1819,7 @@ void test_files(void)
     tensors_many();
     too_many();
     headers();
+    strange_long();
     npz_good();
     npz_bad();
     npz_write();

@@ -3197,6 +3197,15 @@ static double no_phi(const void *self, const fd_space *s, const fd_real *x, fd_r
     return 0;
 }
 
+/* 0 where the chain starts, and nowhere else */
+static double once_phi(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
+                       fd_arena scratch)
+{
+    (void)s, (void)x, (void)g, (void)scratch;
+    int *const calls = *(int *const *)self;
+    return (*calls)++ ? INFINITY : 0;
+}
+
 /* The same noise said in two ways gives the same numbers: a covariance that is diagonal, and one
  * standard deviation each; F said by its derivative, and by that as a matrix. */
 static void same_noise(void)
@@ -3283,6 +3292,12 @@ static void same_noise(void)
     fd_chain *no = fd_chain_begin(&a, &none, fd_seed(1), 0, x);
     for (int i = 0; i < 3; i++) fd_chain_step(one, a), fd_chain_step(no, a);
     OK(one && no && !memcmp(one->u, no->u, SN * sizeof *x) && one->accepted == no->accepted, "leaps");
+    /* a slice that nothing is in any more: the chain stays where it is */
+    int calls = 0, *const counted = &calls;
+    const fd_mcmc slice = { .prior = q.c0, .phi = { once_phi, &counted }, .kind = FD_MCMC_SLICE };
+    fd_chain *stays = fd_chain_begin(&a, &slice, fd_seed(1), 0, x);
+    OK(stays && !fd_chain_step(stays, a) && !memcmp(stays->u, x, SN * sizeof *x) && calls == 201,
+       "an empty slice, %d calls: %s", calls, explain(&st));
     /* without the C in front, of white noise, the pull is less by the weight of a point */
     const fd_space odd = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 1);
     fd_cov *white = fd_cov_white(&a, &odd, 1, 0), *smooth = fd_cov_exp(&a, &odd, 1, .3);
@@ -3315,9 +3330,9 @@ static void same_noise(void)
     /* a path without z is its mean, and e is moved with or without a copy of D */
     fd_sampler how = { .p = &p, .model = m, .scheme = FD_DDIM };
     double path[2][SM] = { { 1, 2 }, { 1, 2 } }, copy[SM];
-    fd_gain *plain = fd_gain_new(&a, &q.o, q.c0, NULL);
-    fd_path_move(plain, &p, FD_PATH_FRESH, 1, .5, 1, q.y, NULL, path[0], a);
-    fd_path_move(plain, &p, FD_PATH_MEAN, 1, .5, 1, q.y, NULL, path[1], a);
+    fd_gain *bare = fd_gain_new(&a, &q.o, q.c0, NULL);
+    fd_path_move(bare, &p, FD_PATH_FRESH, 1, .5, 1, q.y, NULL, path[0], a);
+    fd_path_move(bare, &p, FD_PATH_MEAN, 1, .5, 1, q.y, NULL, path[1], a);
     OK(!memcmp(path[0], path[1], sizeof *path) && path[0][0] == fd_law(&p, .5, 0).m * q.y[0],
        "a mean");
     e[0][0] = e[1][0] = .5, e[0][1] = e[1][1] = -.2;
