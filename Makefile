@@ -83,6 +83,7 @@ OMP     =
 OPT     = -O1 -g -fsanitize=thread
 else ifeq ($(V),coverage)
 CC      = clang
+FMA     = -ffp-contract=off
 # counted in the file itself, so that processes that end by _exit count, too
 OPT     = -O1 -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
 else ifeq ($(V),starve)
@@ -344,17 +345,25 @@ valgrind: | build/include/setup
 	@for g in $(if $(NAME),$(NAME),$(VALGRIND)); do echo "$$g:"; \
 	    TEST_BRIEF=1 valgrind -q --error-exitcode=9 build/valgrind/some $$g || exit 1; done
 
-# Lines and branches that the tests reach. NAME: groups whose name starts so.
+# Lines and branches that the tests reach, those of make starve among them. NAME: groups whose name
+# starts so, alone.
 coverage: | build/include/setup
 	@command -v clang >/dev/null && command -v llvm-cov >/dev/null || $(call install,clang llvm)
-	@$(MAKE) --no-print-directory -s V=coverage build/coverage/test
+	@$(MAKE) --no-print-directory -s V=coverage build/coverage/test build/coverage/starve
+	@rm -f build/coverage/*.profraw
 	@LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) | tail -n 1
+	@$(if $(NAME),,LLVM_PROFILE_FILE=build/coverage/starve%c.profraw build/coverage/starve "" $(MOST))
 	@sh tests/coverage.sh build/coverage
 
 # Each piece of memory in turn cannot be had: see tests/starve.c.
 ifeq ($(V),starve)
 $(B)/starve: tests/starve.c tests/hash.c $(B)/libfd.a Makefile
 	$(CC) $(CFLAGS) $(DEPS) $(if $(DEPS),-MF $(B)/starve.example.d) -o $@ $< $(B)/libfd.a -lm
+endif
+ifeq ($(V),coverage)
+$(B)/starve: tests/starve.c tests/hash.c tests/starve.h $(LIB:%=%.c) fd.h Makefile
+	$(CC) $(CFLAGS) -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -DFD_IMPL= -include tests/starve.h \
+	    -o $@ tests/starve.c $(LIB:%=%.c) -lm
 endif
 MOST   ?= 300
 starve: | build/include/setup

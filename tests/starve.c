@@ -110,6 +110,182 @@ static void do_reading(fd_arena a)
     }
 }
 
+/* ---- What hash.c does not compute ------------------------------------------------------------- */
+
+static void do_losses(fd_arena a)
+{
+    kit k = kit_new(&a);
+    kit_on(&a, &k);
+    const double t[B] = { .9, .5, .1 }, r[B] = { .2, .1, .05 };
+    fd_real *y = fd_raw(&a, fd_real, 2 * B * N);
+    if (!y || !k.x) return;
+    fd_average_velocity(&k.p, k.mean, k.data, B, t, r, k.x, y, a), eat(B * N, y);
+    const fd_precond *pre = fd_precond_new(&a, &k.p, k.mean, k.data);
+    fd_precond_pair(pre, B, k.x, k.xi, t, y, y + B * N, a), eat(2 * B * N, y);
+    fd_model m = fd_precond_model(&a, pre, k.gauss);
+    if (m.eval) m.eval(m.self, &k.s, B, k.x, t, y, a), eat(B * N, y);
+    if (m.vjp) m.vjp(m.self, &k.s, B, k.x, t, k.xi, y, a), eat(B * N, y);
+    for (int norm = FD_NORM_H; norm < FD_NORM_STEP; norm++) {
+        memcpy(y, k.x, B * N * sizeof *y);
+        fd_loss_weigh(&k.p, norm, .5, FD_X0, B, t, y, a), eat(B * N, y);
+        const fd_cov *c = fd_loss_norm(&a, &k.p, norm, .5, FD_X0, .3);
+        eat_double(N, c ? c->lam : NULL);
+        const fd_time_law *law = fd_time_law_new(&a, &k.p, k.data, norm, .5, FD_X0);
+        double at[2 * B] = { 0 };
+        if (law) fd_time_draw(law, fd_seed(3), 0, B, at, at + B), eat_double(2 * B, at);
+    }
+    const fd_interpolant path = { k.noise, NULL, NULL, NULL, NULL, .5 };
+    fd_interpolant_target(&path, FD_VELOCITY, B, k.x, k.xi, k.x, t, y, a), eat(B * N, y);
+    fd_sampler how = { .p = &k.p, .model = k.gauss, .t = k.t, .steps = 8, .scheme = FD_PF_HEUN,
+        .corrector = FD_CORRECT_SNR, .cprm = .1 };
+    fd_advance(&how, .5, .4, B, k.x, NULL, NULL, a), eat(B * N, k.x);
+    fd_correct(&how, .4, B, k.x, k.xi, NULL, a), eat(B * N, k.x);
+    const fd_potential latent = fd_latent_potential(&a, &(fd_sampler){ .p = &k.p, .model = k.gauss,
+        .t = k.t, .steps = 8, .scheme = FD_DDIM }, &(fd_potential){ NULL, NULL });
+    eat_double(1, (double[]){ latent.value != NULL });
+    eat_double(1, (double[]){ fd_score_power(&k.p, k.data, NULL, .3, a) });
+}
+
+static void do_moves(fd_arena a)
+{
+    kit k = kit_new(&a);
+    kit_on(&a, &k);
+    double mul[N], y[4 * B], e[4 * B], z[N] = { 0 };
+    for (int i = 0; i < N; i++) mul[i] = 1. / (1 + i);
+    for (int i = 0; i < 4 * B; i++) y[i] = seen[i % 4], e[i] = .1 * i;
+    const fd_space few = fd_grid(&a, 1, (int[]){ 8 }, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_obs o = fd_obs_points(&a, &k.s, 4, places, NULL), blur = fd_obs_modal(&a, &k.s, mul);
+    fd_obs coarse = fd_obs_coarse(&a, &k.s, &few), quiet = o;
+    fd_obs_noise_each(&a, &o, (double[]){ .1, .2, .3, .4 });
+    fd_obs_noise(&a, &blur, .1), fd_obs_noise(&a, &coarse, .1);
+    fd_real *x = fd_raw(&a, fd_real, B * N), *d = normals(&a, B * N, 21);
+    double *seen_all = fd_new(&a, double, N);
+    if (!d || !seen_all || !k.x || !x || st.code) return;
+    memcpy(x, k.x, B * N * sizeof *x);
+    const fd_obs *const each[3] = { &o, &blur, &coarse };
+    for (int i = 0; i < 3; i++) {
+        fd_arena b = a;
+        fd_obs_draw(each[i], fd_seed(1), 0, 1, x, z, b), eat_double(each[i]->m, z);
+        eat_double(1, (double[]){ fd_obs_check(each[i], x, fd_seed(2), b) < 1 });
+        eat_double(1, (double[]){ fd_obs_misfit(each[i], seen_all, x, d, b) }), eat(N, d);
+        const fd_posterior *post = fd_posterior_new(&b, NULL, k.data, each[i], seen_all);
+        fd_posterior_draw(post, fd_seed(3), 0, B, d, b), eat(B * N, d);
+        fd_posterior_std(post, d, b), eat(N, d);
+        const fd_gain *g = fd_gain_new(&b, each[i], k.noise, NULL);
+        fd_gain_condition(g, .5, 1, seen_all, NULL, x, b), eat(N, x);
+        eat_double(1, (double[]){ fd_gain_logdet(g, 1, 1, b) });
+        eat_double(1, (double[]){ fd_score_power(&k.p, k.data, each[i], .3, b) });
+        for (int own = 0; own < 2; own++) {             /* a multiple of C, or another covariance */
+            const fd_cov *c = own ? k.noise : k.data;
+            const fd_model m = fd_oracle_posterior(&b, &k.p, 1, NULL, NULL, &c, each[i], seen_all);
+            const double at[B] = { .5, .5, .2 };
+            if (m.eval) m.eval(m.self, &k.s, B, x, at, d, b), eat(B * N, d);
+            if (m.var) m.var(m.self, &k.s, B, x, at, d, b), eat(B * N, d);
+        }
+    }
+    const fd_gain *g = fd_gain_new(&a, &o, k.noise, NULL), *still = fd_gain_new(&a, &quiet, k.noise,
+                                                                               NULL);
+    fd_project_flat(&o, B, y, x, a), eat(B * N, x);
+    fd_project_denoised(g, &k.p, .5, B, y, d, e, x, e, a), eat(B * N, x);
+    fd_path_move(g, &k.p, FD_PATH_FRESH, 1, .5, B, y, e, y, a), eat_double(4 * B, y);
+    const fd_sampler how = { .p = &k.p, .scheme = FD_DDIM };
+    fd_noise_step(&how, &o, .5, .4, B, e, NULL, y, a), eat_double(4 * B, e);
+    const fd_model u = fd_ucos(&a, g, &k.p, seen, k.gauss);
+    if (u.eval) u.eval(u.self, &k.s, B, x, k.t + 1, d, a), eat(B * N, d);
+    fd_ucos_noise(g, &k.p, fd_seed(4), 0, B, k.t + 1, d, a), eat(B * N, d);
+    fd_eci_step(&k.p, &k.gauss, still, seen, .5, .4, B, x, k.xi, a), eat(B * N, x);
+}
+
+static void do_more_chains(fd_arena a)
+{
+    kit k = kit_new(&a);
+    kit_on(&a, &k);
+    fd_obs o = fd_obs_points(&a, &k.s, 4, places, NULL);
+    fd_obs_noise(&a, &o, .3);
+    const fd_potential phi = fd_obs_potential(&a, &o, seen);
+    fd_real *x = normals(&a, B * N, 22);
+    if (!x || !k.x || !k.xi || !phi.value) return;
+    for (int kind = FD_GUIDE_EXACT; kind <= FD_GUIDE_PIGDM; kind++)
+        for (int i = 0; i < 2; i++) {
+            fd_obs q = o;
+            fd_arena b = a;
+            if (i) fd_obs_noise_cov(&b, &q, (double[]){ 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0,
+                                                        1 });
+            const fd_process heat = fd_heat(k.noise, 1, 1e-3, NULL, NULL, 2);
+            const fd_process *p = kind == FD_GUIDE_PIGDM && i ? &heat : &k.p;
+            const fd_model m = fd_oracle_gauss(&b, p, k.mean, k.data);
+            const fd_model y = fd_guided(&b, &(fd_guide){ p, m, &q, seen, kind, 0, i });
+            if (y.eval) y.eval(y.self, &k.s, B, x, (double[]){ .8, .5, .5 }, x, b), eat(B * N, x);
+        }
+    const fd_mcmc how = { .prior = k.noise, .phi = phi, .kind = FD_MCMC_MALA, .h = .1 };
+    fd_chain *c = fd_chain_resume(&a, &how, fd_seed(6), 0, k.x, 3, .1, 1, 4);
+    if (c) fd_chain_step(c, a), eat(N, c->u);
+    fd_langevin_implicit(k.noise, k.mean, &phi, .1, B, x, k.xi, a), eat(B * N, x);
+    for (int plain = 0; plain < 2; plain++)
+        fd_daps_step(k.noise, &phi, .5, .01, plain, B, k.x, x, k.xi, a), eat(B * N, x);
+    const fd_sampler flow = { .p = &k.p, .model = k.gauss, .t = k.t, .steps = 8, .scheme = FD_DDIM };
+    const fd_daps d = { .how = flow, .phi = phi, .inner = 2, .h = .001 };
+    fd_daps_level(&d, .3, fd_seed(7), 0, B, x, a), eat(B * N, x);
+    const fd_potential latent = fd_latent_potential(&a, &flow, &phi);
+    if (latent.value)
+        eat_double(1, (double[]){ latent.value(latent.self, &k.s, x, NULL, a) });
+    fd_sampler how8 = flow;
+    how8.scheme = FD_ANCESTRAL;
+    fd_guide g = { .p = &k.p, .model = k.gauss, .o = &o, .y = seen };
+    fd_particles *p = fd_particles_begin(&a, &how8, &g, fd_seed(8), 4);
+    fd_particles_step(p, a), fd_particles_resample(p, a), eat(4 * N, p ? p->run->x : NULL);
+    double w[40];
+    for (int i = 0; i < 40; i++) w[i] = i * 7 % 11;
+    eat_double(3, (double[]){ fd_rhat(2, 20, w, a), fd_ess(2, 20, w, a), fd_iact(40, w, a) });
+}
+
+static void still(const void *self, const double *x, double t, double *y)
+{
+    (void)self, (void)t;
+    y[0] = -x[0], y[1] = .1 * x[0];
+}
+
+static void spread(const void *self, const double *x, double t, double *G)
+{
+    (void)self, (void)t;
+    G[0] = 1, G[1] = .1 * x[1], G[2] = 0, G[3] = .5;
+}
+
+static void do_more_bridges(fd_arena a)
+{
+    kit k = kit_new(&a);
+    const fd_linear l = fd_linear_heat(&a, k.noise, .01, .2, 1.5);
+    const fd_linear dbfs = fd_linear_dbfs(&a, &k.s, 1, 1);
+    const double t[B] = { .2, .7, 1.4 };
+    fd_real *x = fd_raw(&a, fd_real, B * N);
+    double logz[B] = { 0 }, var[N], upper = 0;
+    if (!x || !k.x || !k.xi || !k.mean || st.code) return;
+    eat_double(N, dbfs.a);
+    memcpy(x, k.x, B * N * sizeof *x);
+    fd_linear_step(&l, 0, .5, B, x, k.xi, a), eat(B * N, x);
+    fd_bridge_step(&l, .5, .9, B, x, k.x, k.xi, a), eat(B * N, x);
+    fd_bridge_draw(&l, B, t, k.x, k.xi, k.xi, x, a), eat(B * N, x);
+    eat_double(1, (double[]){ fd_bridge_cost(&l, k.x, k.xi, &upper, a) });
+    const fd_cov *const c[] = { k.data, k.other };
+    const fd_mix law = { 2, NULL, k.mean, c }, at = { 2, NULL, k.mean, NULL };
+    const fd_rng r = fd_seed(9);
+    fd_bridge_end_mix(&l, .5, k.x, &law, &r, 0, B, k.x, x, a), eat(B * N, x);
+    fd_bridge_end_mix(&l, .5, k.x, &at, NULL, 0, B, k.x, x, a), eat(B * N, x);
+    fd_girsanov(k.noise, .1, B, k.x, k.xi, logz, a), eat_double(B, logz);
+    if (k.noise) fd_schroedinger_cov(&l, k.noise->lam, k.noise->lam, var, a), eat_double(N, var);
+    const fd_system e = { 2, 2, still, spread, NULL, NULL };
+    double u[2] = { .3, .4 }, v[2] = { .5, .1 }, J[4] = { 1, 0, 0, 1 }, y[2] = { 0, 0 };
+    fd_system_step(&e, FD_SDE_HEUN, 0, .1, 1, u, v, a), eat_double(2, u);
+    fd_system_div(&e, 0, u, y, a), eat_double(2, y);
+    fd_system_target(&e, FD_REVERSAL_DRIFT, 0, .1, 1, u, v, y, a), eat_double(2, y);
+    fd_system_reverse(&e, FD_REVERSAL_SCORE, 0, u, v, y, a), eat_double(2, y);
+    fd_system_weight(&e, 0, .1, 1, 1, u, v, J, y, a), eat_double(4, J);
+    kit_on(&a, &k);
+    const fd_model m = fd_policy_model(&a, &k.p, k.gauss, fd_oracle_gauss(&a, &k.p, NULL, k.other),
+                                       .5);
+    if (m.vjp) m.vjp(m.self, &k.s, B, k.x, t, k.xi, x, a), eat(B * N, x);
+}
+
 /* ---- Starving -------------------------------------------------------------------------------- */
 
 /* a task, or with group NULL network `which`: its sum, and what it took */
@@ -158,7 +334,8 @@ int main(int argc, char **argv)
         { "spaces", do_spaces }, { "covariances", do_covariances }, { "processes", do_processes },
         { "models", do_models }, { "samplers", do_samplers }, { "densities", do_densities },
         { "posteriors", do_posteriors }, { "chains", do_chains }, { "bridges", do_bridges },
-        { "policies", do_policies }, { "maps", do_maps }, { "files", do_files },
+        { "policies", do_policies }, { "losses", do_losses }, { "moves", do_moves },
+        { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "maps", do_maps }, { "files", do_files },
         { "checkpoints", do_checkpoints }, { "foreign", do_foreign }, { "reading", do_reading } };
     const char *prefix = argc > 1 ? argv[1] : "";
     const long most = argc > 2 ? strtol(argv[2], NULL, 10) : LONG_MAX;

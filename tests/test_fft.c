@@ -307,7 +307,7 @@ static void fft_grids(fd_arena a)
         { 2, { 272, 3 } }, { 3, { 3, 5, 7 } }, { 3, { 4, 3, 8 } }, { 3, { 2, 2, 2 } },
         { 3, { 1, 1, 1 } }, { 3, { 6, 1, 10 } }, { 4, { 2, 3, 4, 5 } },
         { 2, { 52, 6 } }, { 2, { 26, 3 } }, { 2, { 128, 4 } }, { 1, { 509 } },
-        { 2, { 263, 4 } }, { 2, { 48, 4 } } };
+        { 2, { 263, 4 } }, { 2, { 74, 4 } } };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         const double tol = (row[k].n[0] > 250 ? 1.5 : 1) * TOL(4e-16, 2e-7);
         const int B = k % 2 ? 28 : 37;              /* many or few behind the last whole vector */
@@ -400,10 +400,11 @@ static void fft_errors(void)
     test_free();
 }
 
-/* Functions so large that they go one at a time: a delta at the origin has the spectrum 1. */
-static void fft_large(void)
+/* Functions so large that they go one at a time, or a few: a delta at the origin has the spectrum
+ * 1. */
+static void fft_large(int N0, int N1, int B)
 {
-    enum { N0 = 512, N1 = 260, H = N1 / 2 + 1, B = 3 };
+    const int H = N1 / 2 + 1;
     fd_status st;
     fd_arena a = test_arena(1 << 24, &st);
     fd_real *x = fd_new(&a, fd_real, B * N0 * N1);
@@ -501,7 +502,7 @@ static void fft_untouched(void)
     static const struct starve row[] = {
         { -1, 2, { 5, 6 }, 3 }, { 1, 2, { 5, 6 }, 19 }, { -1, 1, { 139 }, 2 }, { 1, 1, { 64 }, 3 },
         { -1, 2, { 128, 160 }, 5 }, { 1, 2, { 128, 160 }, 5 }, { 1, 3, { 4, 64, 72 }, 2 },
-            { -1, 3, { 4, 3, 5 }, 17 } };
+            { -1, 3, { 4, 3, 5 }, 17 }, { -1, 2, { 5, 6 }, 37 } };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         ptrdiff_t n = 2 * row[k].b;
         char what[80];
@@ -561,7 +562,8 @@ void test_fft(void)
     fft_theorems(a);
     fft_grids(a);
     test_free();
-    fft_large();
+    fft_large(512, 260, 3);
+    fft_large(200, 200, 4);
     fft_errors();
     fft_starved();
     fft_within();

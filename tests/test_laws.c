@@ -2814,6 +2814,163 @@ static void check_interpolant_mix(void)
        "other modes");
 }
 
+/* the call fails with this code and a line that holds the text; the failure is forgotten */
+#define SAYS(call, want, text) \
+    do { call; OK(a.st->code == (want) && strstr(explain(a.st), text), #call ": '%s'", \
+                  explain(a.st)); a.st->code = FD_OK; } while (0)
+
+/* Arguments of processes, times and models that are out of their range, or not there. */
+static void check_arguments(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_space s = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 1), none = { .nd = 0 };
+    const fd_space pair = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 2);
+    fd_cov *c = fd_cov_exp(&a, &s, 1, .3), *two = fd_cov_exp(&a, &pair, 1, .3);
+    const fd_process p = fd_vp(c, .1, 20), heat = fd_heat(c, 1, .02, NULL, NULL, 2);
+    fd_process bare = p, odd = p;
+    double beta[4] = { 7 }, t[4] = { 7 };
+    fd_real x[4] = { 7 };
+    static const struct { int rule, T; double b1, bT; const char *text; } betas[] = {
+        { FD_BETA_LINEAR - 1, 3, .1, .2, "no such schedule" },
+        { FD_BETA_COSINE + 1, 3, .1, .2, "no such schedule" },
+        { FD_BETA_LINEAR, 0, .1, .2, "T < 1" }, { FD_BETA_LINEAR, 3, 1, .2, "between 0 and 1" },
+        { FD_BETA_LINEAR, 3, 0, .2, "between 0 and 1" },
+        { FD_BETA_LINEAR, 3, .1, 1, "between 0 and 1" },
+        { FD_BETA_LINEAR, 3, .1, 0, "between 0 and 1" } };
+    for (int i = 0; i < 7; i++)
+        SAYS(fd_beta_schedule(betas[i].rule, betas[i].T, betas[i].b1, betas[i].bT, beta, &st),
+             FD_EARG, betas[i].text);
+    SAYS(fd_times(&p, FD_UNIFORM - 1, 0, 3, t, &st), FD_EARG, "no such rule");
+    odd.tmin = -1;
+    SAYS(fd_times(&odd, FD_UNIFORM, 0, 3, t, &st), FD_EARG, "needs 0 <= tmin < tmax");
+    SAYS(fd_draw_times(&odd, FD_T_UNIFORM, NULL, fd_seed(1), 0, 1, t, &st), FD_EARG,
+         "needs 0 <= tmin < tmax");
+    odd.tmin = 2;
+    SAYS(fd_draw_times(&odd, FD_T_UNIFORM, NULL, fd_seed(1), 0, 1, t, &st), FD_EARG,
+         "needs 0 <= tmin < tmax");
+    odd = p, odd.tmax = INFINITY;
+    SAYS(fd_times(&odd, FD_UNIFORM, 0, 3, t, &st), FD_EARG, "needs 0 <= tmin < tmax");
+    SAYS(fd_draw_times(&odd, FD_T_UNIFORM, NULL, fd_seed(1), 0, 1, t, &st), FD_EARG,
+         "needs 0 <= tmin < tmax");
+    SAYS(fd_draw_times(&p, FD_T_LEVELS + 1, NULL, fd_seed(1), 0, 1, t, &st), FD_EARG,
+         "no such law of times");
+    SAYS(OK(!fd_time_weight(&p, FD_W_ONE - 1, FD_X0, .3, &st), "weight"), FD_EARG, "no such rule");
+    SAYS(fd_loss_weigh(&p, FD_NORM_H - 1, 0, FD_X0, 1, t, x, a), FD_EARG, "no such norm");
+    SAYS(fd_fdp_noise(&a, &s, 1, -1), FD_EARG, "needs energy > 0 and ref >= 0");
+    SAYS(fd_average_velocity(&p, NULL, c, 1, (double[]){ .5 }, (double[]){ -.1 }, x, x, a), FD_EARG,
+         "times must be 0 <= r < t <= tmax");
+    SAYS(fd_average_velocity(&p, NULL, c, 1, (double[]){ 1.1 }, (double[]){ .1 }, x, x, a), FD_EARG,
+         "times must be 0 <= r < t <= tmax");
+    SAYS(fd_oracle_kernel(&a, &p, NULL, two), FD_ESHAPE, "different points");
+    const fd_cov *some[2] = { c, NULL };
+    SAYS(fd_oracle_mix(&a, &p, 2, NULL, NULL, some), FD_ESHAPE, "different modes; component: 1");
+    some[1] = c;
+    SAYS(fd_oracle_mix(&a, &p, 2, (double[]){ 1, INFINITY }, NULL, some), FD_EDATA,
+         "a weight is negative or not finite: 1");
+    OK(!fd_path(c, NULL, NULL, NULL, NULL).law, "a path of nothing");
+    fd_sde e = { .f = NULL };
+    SAYS(fd_sde_step(&e, FD_SDE_EULER - 1, 0, 1, 1, x, x, a), FD_EARG, "no such scheme");
+    SAYS(fd_sde_step(&e, FD_SDE_EULER, 0, 0, 1, x, x, a), FD_EARG, "h <= 0");
+    fd_interpolant way = { c, NULL, NULL, NULL, NULL, .5 };
+    const fd_model m = fd_oracle_gauss(&a, &p, NULL, c);
+    fd_model u = m, eps = m;
+    u.predicts = FD_VELOCITY, eps.predicts = FD_NOISE;
+    for (int i = 0; i < 5; i++) {
+        fd_model v = u, w = eps;
+        if (i == 1) v.eval = NULL;
+        if (i == 2) v.predicts = FD_NOISE;
+        if (i == 3) w.eval = NULL;
+        if (i == 4) w.predicts = FD_X0;
+        SAYS(fd_interpolant_step(&way, &v, &w, i ? .1 : NAN, .5, .6, 1, x, NULL, a), FD_EARG,
+             "needs a model of the velocity");
+    }
+    /* samplers and densities */
+    const double fall[] = { 1, .5, .1 }, steep[] = { INFINITY, .5, .1 };
+    fd_sampler how = { .p = &p, .model = m, .t = fall, .steps = 2, .scheme = FD_DDIM }, bad = how;
+    bad.corrector = FD_CORRECT_NONE - 1;
+    SAYS(fd_begin(&a, &bad, fd_seed(1), 0, 1), FD_EARG, "no such corrector");
+    bad = how, bad.start = FD_START_NOISE - 1;
+    SAYS(fd_begin(&a, &bad, fd_seed(1), 0, 1), FD_EARG, "no such start");
+    bad = how, bad.t = steep;
+    SAYS(fd_begin(&a, &bad, fd_seed(1), 0, 1), FD_EARG, "times must fall; step: 0");
+    bad = how, bad.scheme = FD_PF_HEUN;
+    SAYS(fd_loglik(&bad, -1, fd_seed(1), 0, 1, x, t, a), FD_EARG, "probes of 0 or above");
+    SAYS(fd_elbo(&bad, -1, fd_seed(1), 0, 1, x, t, NULL, a), FD_EARG, "pairs of 0 or above");
+    bad.scheme = FD_PF_RK4 + 1;
+    SAYS(fd_loglik(&bad, 0, fd_seed(1), 0, 1, x, t, a), FD_EARG, "needs steps of pf-heun");
+    bad.scheme = FD_PF_HEUN, bad.model.predicts = FD_VELOCITY + 1;
+    SAYS(fd_loglik(&bad, 1, fd_seed(1), 0, 1, x, t, a), FD_EARG, "model");
+    fd_amortised_inputs(&(fd_condition){ .p = NULL });
+    OK(fd_amortised_inputs(&(fd_condition){ .p = NULL }) == 0, "inputs of no process");
+    bare.law = NULL;
+    OK(isnan(fd_time_at(&bare, 1)) && isnan(fd_time_at(&p, 0)), "no time");
+    fd_split_gibbs(&how, NULL, t, 1, fd_seed(1), 0, 1, x, a);
+    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 1 });
+    SAYS(fd_esmda(&o, beta, 1, fd_seed(1), 2, x, a), FD_EARG, "and noise");
+    fd_obs_noise(&a, &o, .1);
+    SAYS(fd_esmda(&o, beta, 0, fd_seed(1), 2, x, a), FD_EARG, "alpha > 0");
+    /* what is not there: nothing happens, and no word of it */
+    fd_precond_pair(NULL, 1, x, x, t, x, x, a);
+    double cin = 1, cout = 1;
+    fd_precond_scale(NULL, .5, &cin, &cout);
+    OK(cin == 0 && cout == 0 && !fd_precond_model(&a, NULL, m).eval, "no preconditioner");
+    fd_process unknown = p;
+    unknown.noise = NULL;
+    fd_advance(&how, .5, .4, 1, NULL, NULL, NULL, a), fd_correct(&how, .5, 1, NULL, NULL, NULL, a);
+    fd_correct(&how, .5, 1, x, NULL, NULL, a);                       /* without a corrector */
+    fd_start_law(&how, t, NULL, a), fd_exact_law(&how, t, NULL, a);
+    fd_interpolant_target(&way, FD_VELOCITY, 0, x, x, x, t, x, a);
+    OK(!fd_fdp_noise(&a, &none, 1, 0) && !fd_time_law_new(&a, &p, NULL, FD_NORM_H, 0, FD_X0)
+       && !fd_fdp(&a, NULL, .1, 20, NULL).law && !fd_oracle_kernel(&a, &p, NULL, NULL).eval
+       && !fd_oracle_interpolant(&a, &way, FD_VELOCITY, NULL, NULL, NULL, c).eval
+       && !fd_oracle_interpolant(&a, &way, FD_VELOCITY, NULL, c, NULL, NULL).eval, "of nothing");
+    OK(!st.code && x[0] == 7 && t[0] == 7 && beta[0] == 7, "nothing written: %s", explain(&st));
+    /* modes that are not there, and a chain before its beginning */
+    const fd_coef far = fd_law(&heat, .5, 4), before = fd_law(&heat, .5, -1);
+    const fd_coef empty = fd_law(&bare, .5, 0);
+    OK(!far.m && !far.v && !before.m && !before.v && !empty.m && !empty.v, "no such mode");
+    const fd_process chain = ddpm(&a, c, 10, 1e-3, .3);
+    OK(fd_law(&chain, -1, 0).m == fd_law(&chain, 0, 0).m && fd_law(&chain, 0, 0).m == 1, "before 0");
+    test_free();
+}
+#undef SAYS
+
+/* a model that is no number any more after some evaluations */
+typedef struct { fd_model m; int *left; } tiring;
+static void tiring_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                        const double *t, fd_real *y, fd_arena scratch)
+{
+    const tiring *o = self;
+    o->m.eval(o->m.self, s, b, x, t, y, scratch);
+    if (--*o->left < 0) y[0] = NAN;
+}
+
+/* Steps of their own size say where they lost the state, at the first step or at a later one, and
+ * leave it as it was. */
+static void check_adaptive_lost(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_cov *c = single(&a, .7);
+    const fd_process p = fd_vp(c, .1, 20);
+    int left = 0, said = 0;
+    const tiring o = { fd_oracle_gauss(&a, &p, NULL, c), &left };
+    fd_sampler how = { .p = &p, .model = { .predicts = o.m.predicts, .eval = tiring_eval,
+                       .self = &o }, .scheme = FD_PF_ADAPTIVE };
+    for (int evals = 0; evals < 40; evals++) {
+        fd_real x = (fd_real).4;
+        left = evals;
+        fd_advance(&how, 1, .1, 1, &x, NULL, NULL, a);
+        OK(st.code ? st.code == FD_ENAN && x == (fd_real).4 : x != (fd_real).4 && left >= 0,
+           "%d evaluations: %s", evals, explain(&st));
+        said += st.code != 0;
+        st.code = FD_OK;
+    }
+    OK(said > 8, "%d times lost", said);
+    test_free();
+}
+
 /* What neither density takes, it takes for the same reason. */
 static void check_density_refused(void)
 {
@@ -2934,6 +3091,8 @@ void test_density(void)
     check_pencil();
     check_kernel();
     check_density_refused();
+    check_arguments();
+    check_adaptive_lost();
     check_adaptive_density();
     check_starved();
 }

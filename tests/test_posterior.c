@@ -3080,6 +3080,14 @@ static void no_methods(void)
 }
 #undef SAYS
 
+static double no_phi(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
+                     fd_arena scratch)
+{
+    (void)self, (void)x, (void)scratch;
+    if (g) memset(g, 0, (size_t)fd_size(s) * sizeof *g);
+    return 0;
+}
+
 /* The same noise said in two ways gives the same numbers: a covariance that is diagonal, and one
  * standard deviation each; F said by its derivative, and by that as a matrix. */
 static void same_noise(void)
@@ -3145,6 +3153,56 @@ static void same_noise(void)
     post.var(post.self, &q.s, 1, x, t, var[1], a);
     OK(!memcmp(var[0], var[1], SN * sizeof **var) && !memcmp(var[0] + SN, var[1], SN * sizeof **var)
        && var[0][0] > 0, "variance of two");
+    /* no potential is one of 0; no leaps are one */
+    const fd_potential flat = { no_phi, NULL };
+    fd_real xi[SN];
+    fd_cov_draw(q.c0, fd_seed(6), 0, 1, xi, a);
+    for (int kind = 0; kind < 2; kind++) {
+        for (int i = 0; i < 2; i++) {
+            memcpy(got[i], x, SN * sizeof *x);
+            if (kind) fd_langevin_implicit(q.c0, NULL, i ? &flat : NULL, .1, 1, got[i], xi, a);
+            else fd_langevin(&p, &m, i ? &flat : NULL, .5, .1, 1, 1, got[i], xi, a);
+        }
+        OK(!memcmp(got[0], got[1], SN * sizeof *x) && memcmp(got[0], x, SN * sizeof *x),
+           "no potential, %d", kind);
+    }
+    const fd_mcmc hmc = { .prior = q.c0, .phi = fd_obs_potential(&a, &q.o, q.y),
+                          .kind = FD_MCMC_HMC, .h = .1, .leaps = 1 };
+    fd_mcmc none = hmc;
+    none.leaps = 0;
+    fd_chain *one = fd_chain_begin(&a, &hmc, fd_seed(1), 0, x);
+    fd_chain *no = fd_chain_begin(&a, &none, fd_seed(1), 0, x);
+    for (int i = 0; i < 3; i++) fd_chain_step(one, a), fd_chain_step(no, a);
+    OK(one && no && !memcmp(one->u, no->u, SN * sizeof *x) && one->accepted == no->accepted, "leaps");
+    /* without the C in front, of white noise, the pull is less by the weight of a point */
+    const fd_space odd = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 1);
+    fd_cov *white = fd_cov_white(&a, &odd, 1, 0), *smooth = fd_cov_exp(&a, &odd, 1, .3);
+    fd_obs at = fd_obs_pick(&a, &odd, SM, (ptrdiff_t[]){ 2, 6 });
+    const fd_process pw = fd_vp(white, .1, 20);
+    const fd_model mw = fd_oracle_gauss(&a, &pw, NULL, smooth);
+    fd_real D[3][9];
+    fd_obs_noise(&a, &at, .3);
+    mw.eval(mw.self, &odd, 1, x, t, D[2], a);
+    for (int i = 0; i < 2; i++) {
+        fd_model y = fd_guided(&a, &(fd_guide){ &pw, mw, &at, q.y, FD_GUIDE_DPS, .3, i });
+        if (y.eval) y.eval(y.self, &odd, 1, x, t, D[i], a);
+    }
+    for (int i = 0; i < 9; i++)
+        NEAR(((double)D[1][i] - (double)D[2][i]) / odd.h, ((double)D[0][i] - (double)D[2][i]),
+             TOL(1e-12, 1e-4), "plain, %d", i);
+    /* particles: at the end their denoised states, where they are asked for */
+    const double fall[] = { 1, .5, .1 };
+    fd_sampler few = { .p = &p, .model = m, .t = fall, .steps = 2, .scheme = FD_ANCESTRAL };
+    const fd_guide quiet = { .o = &q.o, .y = q.y };
+    fd_particles *out[2];
+    for (int i = 0; i < 2; i++) {
+        few.denoise = i;
+        out[i] = fd_particles_begin(&a, &few, &quiet, fd_seed(2), B);
+        while (fd_particles_step(out[i], a)) { }
+        OK(!fd_particles_step(out[i], a) && out[i]->run->k == 2, "no step behind the end");
+    }
+    fd_predict(&m, FD_X0, &p, B, out[0]->run->x, (double[]){ .1, .1 }, got[0], a);
+    NEAR(test_maxdiff(B * SN, got[0], out[1]->run->x), 0, TOL(1e-12, 1e-5), "denoised particles");
     /* a path without z is its mean, and e is moved with or without a copy of D */
     fd_sampler how = { .p = &p, .model = m, .scheme = FD_DDIM };
     double path[2][SM] = { { 1, 2 }, { 1, 2 } }, copy[SM];

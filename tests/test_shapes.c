@@ -1006,6 +1006,11 @@ static void flows(void)
     }
     OK(fd_kunita(&a, &good).d == 12 && !st.code, "good ones");
     OK(!fd_kunita(&a, NULL).g && !st.code, "none of none");
+    double state[12], again[12], point[12];
+    for (int i = 0; i < 12; i++) state[i] = i * i;
+    fd_kunita_points(&good, 1, state, point), fd_kunita_state(&good, 1, point, again);
+    OK(!memcmp(point, state, sizeof state) && !memcmp(again, state, sizeof state),
+       "without waves the state is the points");
     FD_FAIL(&st, FD_EIO, "here", "before");
     OK(!fd_kunita(&a, &good).g && st.code == FD_EIO, "after a failure");
     test_free();
@@ -1214,6 +1219,16 @@ static void several(void)
         st.code = FD_OK;
     }
     OK(!fd_proposal_new(&a, NULL) && !st.code, "of nothing");
+    fd_proposal fine = bad;
+    fine.when = (int[]){ 1 };
+    const fd_proposal *made = fd_proposal_new(&a, &fine);
+    double kept[3] = { 7, 7, 7 };
+    for (int i = 0; i < 3; i++) {
+        OK(!fd_proposal_move(made, i == 0 ? 0 : i == 1 ? 1.1 : NAN, fd_seed(1), 0, kept, kept + 1,
+                             kept + 2, a)
+           && st.code == FD_EARG && kept[0] == 7 && kept[1] == 7 && kept[2] == 7, "s of row %d", i);
+        st.code = FD_OK;
+    }
     no_systems(a);
     test_free();
 }

@@ -1257,6 +1257,10 @@ static void cov_errors(fd_arena a)
     OK(!st->code, "the first one is all right");
     fd_cov_pow(fd_cov_power(&a, &s, 1, 0, 2), -1, 1, x, y, a);
     expect(st, FD_EDATA, text);
+    const fd_space no_modes = fd_dense(NULL, 12, 0, one, one, 1);
+    y[0] = 5;
+    fd_cov_draw_modes(fd_cov_table(&a, &no_modes, lam), fd_seed(1), 0, 1, y);
+    OK(y[0] == 5 && !st->code, "no modes, no draws");
     /* absent arguments, and an earlier failure */
     for (int round = 0; round < 2; round++) {
         y[0] = 5;
