@@ -2218,8 +2218,8 @@ typedef struct {
     const fd_real *sd;
 } cov_draws;
 
-/* Rows lo .. hi-1, numbered over (function, channel, indices before the last axis), to u from row
- * `lo` on. The modes of a row take the normals of groups of blocks, 32 modes a group, in their
+/* Rows lo .. hi-1 of whole functions, numbered over (function, channel, indices before the last
+ * axis), to u from row `lo` on. The modes of a row take the normals of groups of blocks, 32 modes a group, in their
  * order; as many rows as fill the groups of a call are drawn together. */
 static void cov_draw_rows(const cov_draws *d, ptrdiff_t lo, ptrdiff_t hi, fd_real *u)
 {
@@ -2232,7 +2232,6 @@ static void cov_draw_rows(const cov_draws *d, ptrdiff_t lo, ptrdiff_t hi, fd_rea
         ptrdiff_t i = t / rows, q = t % rows;                                /* of the first row */
         const fd_rng f = fd_stream(d->r, 'f', (uint32_t)d->first + (uint32_t)(i / s->ch));
         m = rows - q < step ? rows - q : step;
-        if (m > hi - t) m = hi - t;
         for (ptrdiff_t from = 0; from < groups; from += RNG_GROUPS) {
             rng_ctr ctr[RNG_GROUPS];
             const ptrdiff_t k = groups - from < RNG_GROUPS ? groups - from : RNG_GROUPS;
@@ -2527,8 +2526,7 @@ static int file_seek(file_in *in, uint64_t at, uint64_t n)
 /* leave out n bytes, which are there */
 static void file_skip(file_in *in, uint64_t n)
 {
-    if (!in->st->code && n && fseek(in->f, (long)n, SEEK_CUR))
-        file_fail(in, FD_EIO, "cannot read", NULL);
+    if (n && fseek(in->f, (long)n, SEEK_CUR)) file_fail(in, FD_EIO, "cannot read", NULL);
     in->left -= n;
 }
 

@@ -307,7 +307,7 @@ static void fft_grids(fd_arena a)
         { 2, { 272, 3 } }, { 3, { 3, 5, 7 } }, { 3, { 4, 3, 8 } }, { 3, { 2, 2, 2 } },
         { 3, { 1, 1, 1 } }, { 3, { 6, 1, 10 } }, { 4, { 2, 3, 4, 5 } },
         { 2, { 52, 6 } }, { 2, { 26, 3 } }, { 2, { 128, 4 } }, { 1, { 509 } },
-        { 2, { 263, 4 } }, { 2, { 74, 4 } } };
+        { 2, { 263, 4 } }, { 2, { 111, 4 } } };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         const double tol = (row[k].n[0] > 250 ? 1.5 : 1) * TOL(4e-16, 2e-7);
         const int B = k % 2 ? 28 : 37;              /* many or few behind the last whole vector */

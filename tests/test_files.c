@@ -1182,7 +1182,7 @@ static void npz_bad(void)
         OK(!f.count, "zip64, row %d", i);
         failed(&st, FD_EDATA, wide[i], "bad.npz", "zip64");
     }
-    n = zip(file, ZIP_WIDE, 1, z);                       /* only the place is too large for the end */
+    n = zip(file, ZIP_WIDE, 1, z);                    /* only the place is too large for the end */
     memcpy(file + n - 22 + 8, "\1\0\1\0\0\0\0\0", 8);
     a = fresh(&st);
     spit(path, file, n);
@@ -1439,6 +1439,34 @@ static void too_many(void)
     free(text);
 }
 
+/* An entry that is not of numbers and longer than what is read at a time: listed, its checksum is
+ * seen to all the same, and it needs some memory. */
+static void strange_long(void)
+{
+    static unsigned char file[8192], text[6600];
+    static char data[6400];
+    const char *path = test_path("strange.npz");
+    fd_status st;
+    zipped z = { "names.npy", 9, text, npy(text, 1, DICT("<U4", "False", "(400,)"), data, 6400), 0,
+                 0 };
+    const size_t n = zip(file, 0, 1, &z);
+    int done = 0;
+    spit(path, file, n);
+    for (size_t size = 0; !done && size < 8192; size += 16) {
+        fd_arena a = fd_arena_over(mem, size, &st);
+        const fd_tensors f = fd_tensors_load(&a, path);
+        done = !st.code;
+        OK(done ? f.others == 1 && !strcmp(f.other->type, "<U4") && f.other->n[0] == 400
+                : st.code == FD_ENOMEM && !f.others, "%d bytes: %s", (int)size, explain(&st));
+    }
+    OK(done, "enough memory");
+    file[30 + 9 + z.n - 1] ^= 1;
+    spit(path, file, n);
+    fd_arena a = fresh(&st);
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "checksum is wrong: ", ": names", "crc of what is not read");
+}
+
 /* Headers that other writers may make: white space of any kind, a type of any length, any UTF-8. */
 static void headers(void)
 {
@@ -1532,7 +1560,8 @@ static void starved(void)
     float y4[30];
     for (int i = 0; i < 30; i++) y4[i] = (float)x[i];
     test_little(y4, y4, sizeof *y4, 30);
-    static const char text[] = "{\"y\":" T("F32", "30", "0,120") ",\"z\":" T("X", "1", "120,121") "}";
+    static const char text[] = "{\"y\":" T("F32", "30", "0,120") ",\"z\":"
+        T("X", "1", "120,121") "}";
     spit(paths[4], others, safe(others, sizeof text - 1, text, sizeof text - 1, y4, 120) + 1);
     for (int kind = 0; kind < 5; kind++) {
         int done = 0;
@@ -1690,6 +1719,8 @@ static void pictures(void)
     OK(!fd_csv_save(&st, test_path("t.csv"), 3, name, 2, v), "%s", st.code ? st.what : "");
     n = slurp(test_path("t.csv"), file, sizeof file);
     OK(n == sizeof want - 1 && !memcmp(file, want, n), "%.*s", (int)n, (char *)file);
+    OK(!fd_csv_save(&st, test_path("t.csv"), 0, NULL, 0, v), "%s", st.code ? st.what : "");
+    OK(slurp(test_path("t.csv"), file, sizeof file) == 1 && file[0] == '\n', "no columns");
     static const char text[] = "a line\nand another, \"without\" an end";
     OK(!fd_text_save(&st, test_path("t.txt"), text), "%s", st.code ? st.what : "");
     OK(slurp(test_path("t.txt"), file, sizeof file) == sizeof text - 1
@@ -1717,6 +1748,7 @@ void test_files(void)
     tensors_many();
     too_many();
     headers();
+    strange_long();
     npz_good();
     npz_bad();
     npz_write();

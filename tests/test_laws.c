@@ -2917,6 +2917,7 @@ static void check_arguments(void)
     OK(cin == 0 && cout == 0 && !fd_precond_model(&a, NULL, m).eval, "no preconditioner");
     fd_process unknown = p;
     unknown.noise = NULL;
+    fd_langevin(&unknown, &m, NULL, .5, .1, 1, 1, x, x, a);
     fd_advance(&how, .5, .4, 1, NULL, NULL, NULL, a), fd_correct(&how, .5, 1, NULL, NULL, NULL, a);
     fd_correct(&how, .5, 1, x, NULL, NULL, a);                       /* without a corrector */
     fd_start_law(&how, t, NULL, a), fd_exact_law(&how, t, NULL, a);
@@ -2931,7 +2932,8 @@ static void check_arguments(void)
     const fd_coef empty = fd_law(&bare, .5, 0);
     OK(!far.m && !far.v && !before.m && !before.v && !empty.m && !empty.v, "no such mode");
     const fd_process chain = ddpm(&a, c, 10, 1e-3, .3);
-    OK(fd_law(&chain, -1, 0).m == fd_law(&chain, 0, 0).m && fd_law(&chain, 0, 0).m == 1, "before 0");
+    OK(fd_law(&chain, -1, 0).m == fd_law(&chain, 0, 0).m && fd_law(&chain, 0, 0).m == 1,
+       "before 0");
     test_free();
 }
 #undef SAYS
@@ -2968,6 +2970,40 @@ static void check_adaptive_lost(void)
         st.code = FD_OK;
     }
     OK(said > 8, "%d times lost", said);
+    test_free();
+}
+
+/* a model D = factor * x */
+static void steep_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *y, fd_arena scratch)
+{
+    (void)t, (void)scratch;
+    for (ptrdiff_t i = 0; i < b * fd_size(s); i++)
+        y[i] = (fd_real)(*(const double *)self * (double)x[i]);
+}
+
+/* The law of a step that multiplies by thousands is what its row says; one beyond all numbers is
+ * said to be none. */
+static void check_steep_law(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_cov *c = single(&a, .7);
+    const fd_process p = fd_vp(c, .1, 20);
+    const double t[] = { .5, .4 };
+    for (int i = 0; i < 2; i++) {
+        const double factor = i ? TOL(1e200, 1e30) : 1e5;
+        const fd_sampler how = { .p = &p, .model = { .predicts = FD_X0, .eval = steep_eval,
+                                 .self = &factor }, .t = t, .steps = 1, .scheme = FD_DDIM };
+        const fd_row r = fd_step_row(&p, FD_DDIM, 0, t[0], t[1], 0, &st);
+        double mean = i ? TOL(1e200, 1e20) : .3, var = .2;
+        fd_exact_law(&how, &mean, &var, a);
+        if (i) { OK(st.code == FD_ENAN, "not finite: %s", explain(&st)); continue; }
+        const double all = r.ax + r.aD * factor;
+        NEAR(var / (all * all * .2), 1, TOL(1e-9, 1e-3), "variance, factor %g", all);
+        NEAR(mean / (all * .3), 1, TOL(1e-9, 1e-3), "mean");
+        OK(!st.code && fabs(all) > 1000, "%s", explain(&st));
+    }
     test_free();
 }
 
@@ -3093,6 +3129,7 @@ void test_density(void)
     check_density_refused();
     check_arguments();
     check_adaptive_lost();
+    check_steep_law();
     check_adaptive_density();
     check_starved();
 }

@@ -2790,7 +2790,8 @@ static void no_observations(void)
     fd_real x[8] = { 0 }, basis[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
     const fd_space dense = fd_dense(NULL, 8, 1, basis, basis, 1);
     fd_space many = s;
-    const double place = .4, half = -.1, mul[8] = { 1, 1, NAN, 1, 1, 1, 1, 1 }, no_sd[2] = { .1, 0 };
+    const double place = .4, half = -.1, mul[8] = { 1, 1, NAN, 1, 1, 1, 1, 1 };
+    const double no_sd[2] = { .1, 0 };
     many.points = many.modes = (ptrdiff_t)1 << 31;
     /* observations that ask for nothing */
     SAYS(fd_obs_points(&a, &s, 0, &place, NULL), FD_EARG, "fd_obs_points: needs observations");
@@ -2892,23 +2893,26 @@ static void no_gains(void)
     SAYS(fd_gain_condition(curved, 1, 1, q.y, NULL, x, a), FD_EARG, "linear");
     SAYS(fd_posterior_new(&a, NULL, q.c0, &bent, q.y), FD_EARG, "linear");
     SAYS(fd_posterior_new(&a, NULL, q.c0, &q.o, NULL), FD_EARG, "needs the numbers");
-    SAYS(fd_oracle_posterior(&a, &p, 1, NULL, NULL, (const fd_cov *[]){ q.c0 }, &bent, q.y), FD_EARG,
-         "linear");
+    SAYS(fd_oracle_posterior(&a, &p, 1, NULL, NULL, (const fd_cov *[]){ q.c0 }, &bent, q.y),
+         FD_EARG, "linear");
     SAYS(fd_project(g, 1, q.y, x, NULL, a), FD_EARG, "fd_project");
     SAYS(fd_project(still, 1, q.y, x, e, a), FD_EARG, "fd_project");
     SAYS(fd_project(curved, 1, q.y, x, e, a), FD_EARG, "linear");
     SAYS(fd_project_flat(&bent, 1, q.y, x, a), FD_EARG, "linear");
-    SAYS(fd_project_denoised(g, &p, .5, 1, q.y, x, NULL, x, NULL, a), FD_EARG, "fd_project_denoised");
+    SAYS(fd_project_denoised(g, &p, .5, 1, q.y, x, NULL, x, NULL, a), FD_EARG,
+         "fd_project_denoised");
     SAYS(fd_path_move(g, &p, 0, 1, .5, 1, q.y, NULL, z, a), FD_EARG, "no such path: 0");
     SAYS(fd_path_move(g, &p, 4, 1, .5, 1, q.y, NULL, z, a), FD_EARG, "no such path: 4");
-    SAYS(fd_path_move(g, &p, FD_PATH_FRESH, .5, .5, 1, q.y, NULL, z, a), FD_EARG, "times must fall");
+    SAYS(fd_path_move(g, &p, FD_PATH_FRESH, .5, .5, 1, q.y, NULL, z, a), FD_EARG,
+         "times must fall");
     SAYS(fd_noise_step(&how, &quiet, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
     how.p = &heat;
     SAYS(fd_noise_step(&how, &q.o, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
     SAYS(fd_ucos(&a, g, &heat, q.y, m), FD_EARG, "one m and v for all modes");
     SAYS(fd_ucos(&a, curved, &p, q.y, m), FD_EARG, "linear");
     SAYS(fd_ucos(&a, g, &p, NULL, m), FD_EARG, "needs the numbers");
-    SAYS(fd_ucos_noise(g, &heat, fd_seed(1), 0, 1, &one, x, a), FD_EARG, "one m and v for all modes");
+    SAYS(fd_ucos_noise(g, &heat, fd_seed(1), 0, 1, &one, x, a), FD_EARG,
+         "one m and v for all modes");
     SAYS(fd_eci_step(&p, &m, still, NULL, .5, .4, 1, x, NULL, a), FD_EARG, "takes numbers y");
     SAYS(fd_eci_step(&p, &m, fd_gain_new(&a, &(fd_obs){ 0 }, q.c0, NULL), NULL, .4, .5, 1, x, NULL,
                      a), FD_EARG, "times must fall");
@@ -2940,7 +2944,8 @@ static void no_gains(void)
         st.code = FD_OK;
     }
     fd_posterior *post = fd_posterior_new(&a, NULL, q.c0, &q.o, q.y);
-    fd_posterior_draw(NULL, fd_seed(1), 0, 1, x, a), fd_posterior_draw(post, fd_seed(1), 0, 0, x, a);
+    fd_posterior_draw(NULL, fd_seed(1), 0, 1, x, a);
+    fd_posterior_draw(post, fd_seed(1), 0, 0, x, a);
     fd_posterior_draw(post, fd_seed(1), 0, 1, NULL, a);
     fd_posterior_std(NULL, x, a), fd_posterior_std(post, NULL, a);
     OK(x[0] == 7 && !st.code, "no draws");
@@ -3088,6 +3093,15 @@ static double no_phi(const void *self, const fd_space *s, const fd_real *x, fd_r
     return 0;
 }
 
+/* 0 where the chain starts, and nowhere else */
+static double once_phi(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
+                       fd_arena scratch)
+{
+    (void)s, (void)x, (void)g, (void)scratch;
+    int *const calls = *(int *const *)self;
+    return (*calls)++ ? INFINITY : 0;
+}
+
 /* The same noise said in two ways gives the same numbers: a covariance that is diagonal, and one
  * standard deviation each; F said by its derivative, and by that as a matrix. */
 static void same_noise(void)
@@ -3174,6 +3188,12 @@ static void same_noise(void)
     fd_chain *no = fd_chain_begin(&a, &none, fd_seed(1), 0, x);
     for (int i = 0; i < 3; i++) fd_chain_step(one, a), fd_chain_step(no, a);
     OK(one && no && !memcmp(one->u, no->u, SN * sizeof *x) && one->accepted == no->accepted, "leaps");
+    /* a slice that nothing is in any more: the chain stays where it is */
+    int calls = 0, *const counted = &calls;
+    const fd_mcmc slice = { .prior = q.c0, .phi = { once_phi, &counted }, .kind = FD_MCMC_SLICE };
+    fd_chain *stays = fd_chain_begin(&a, &slice, fd_seed(1), 0, x);
+    OK(stays && !fd_chain_step(stays, a) && !memcmp(stays->u, x, SN * sizeof *x) && calls == 201,
+       "an empty slice, %d calls: %s", calls, explain(&st));
     /* without the C in front, of white noise, the pull is less by the weight of a point */
     const fd_space odd = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 1);
     fd_cov *white = fd_cov_white(&a, &odd, 1, 0), *smooth = fd_cov_exp(&a, &odd, 1, .3);
@@ -3206,9 +3226,9 @@ static void same_noise(void)
     /* a path without z is its mean, and e is moved with or without a copy of D */
     fd_sampler how = { .p = &p, .model = m, .scheme = FD_DDIM };
     double path[2][SM] = { { 1, 2 }, { 1, 2 } }, copy[SM];
-    fd_gain *plain = fd_gain_new(&a, &q.o, q.c0, NULL);
-    fd_path_move(plain, &p, FD_PATH_FRESH, 1, .5, 1, q.y, NULL, path[0], a);
-    fd_path_move(plain, &p, FD_PATH_MEAN, 1, .5, 1, q.y, NULL, path[1], a);
+    fd_gain *bare = fd_gain_new(&a, &q.o, q.c0, NULL);
+    fd_path_move(bare, &p, FD_PATH_FRESH, 1, .5, 1, q.y, NULL, path[0], a);
+    fd_path_move(bare, &p, FD_PATH_MEAN, 1, .5, 1, q.y, NULL, path[1], a);
     OK(!memcmp(path[0], path[1], sizeof *path) && path[0][0] == fd_law(&p, .5, 0).m * q.y[0],
        "a mean");
     e[0][0] = e[1][0] = .5, e[0][1] = e[1][1] = -.2;

@@ -1059,6 +1059,58 @@ static void many_components(fd_arena a)
     NEAR(lam[1], lam[0], 0, "on three threads");
 }
 
+/* Axes of more modes than are done at a time: at the points of a grid the modes times coefficients
+ * are the function. */
+static void modes_at_many(fd_arena a)
+{
+    static const struct { int nd, n[3]; } rows[] = { { 1, { 300 } }, { 2, { 3, 150 } },
+        { 2, { 150, 3 } }, { 3, { 2, 131, 3 } }, { 3, { 2, 3, 140 } } };
+    const int bc[3] = { FD_NEUMANN, FD_DIRICHLET, FD_MIXED };
+    for (int r = 0; r < 5; r++) {
+        fd_arena b = a;
+        fd_space s = fd_grid(&b, rows[r].nd, rows[r].n, NULL, bc, 1);
+        fd_real *u = normals(&b, 5, s.modes), *x = fd_raw(&b, fd_real, s.points);
+        fd_real *E = fd_raw(&b, fd_real, 2 * s.modes);
+        if (!E) { OK(0, "memory"); return; }
+        fd_from_modes(&s, 1, u, x, b);
+        const ptrdiff_t k[2] = { s.points / 3, s.points - 1 };
+        double at[6];
+        for (int i = 0; i < 2; i++) {
+            ptrdiff_t left = k[i];
+            for (int d = s.nd; d--; left /= s.n[d]) {
+                const double j = (double)(left % s.n[d]);
+                at[i * s.nd + d] = bc[d] == FD_DIRICHLET ? (j + 1) / (s.n[d] + 1)
+                                                         : (j + .5) / s.n[d];
+            }
+        }
+        fd_modes_at(&s, 2, at, NULL, E);
+        for (int i = 0; i < 2; i++) {
+            double sum = 0;
+            for (ptrdiff_t j = 0; j < s.modes; j++) sum += (double)E[i * s.modes + j] * (double)u[j];
+            NEAR(sum, (double)x[k[i]], TOL(1e-11, 1e-3), "row %d, point %d", r, i);
+        }
+    }
+    /* a dense space with a mode that carries nothing */
+    const fd_real basis[6] = { 1, 1, 1, (fd_real)1.2247448713915890, 0, (fd_real)-1.2247448713915890 };
+    const fd_real third[3] = { (fd_real)(1. / 3), (fd_real)(1. / 3), (fd_real)(1. / 3) };
+    const fd_real two[3] = { 2, 2, 2 };
+    const fd_space d = fd_dense(NULL, 3, 2, basis, third, 1);
+    const fd_cov *c = fd_cov_table(&a, &d, (double[]){ 4, 0 });
+    NEAR(fd_cov_norm2(c, two, a), 1, 20 * EPS, "norm");
+    static char mem[1 << 12];
+    const fd_space few = fd_grid(&a, 1, (int[]){ 4 }, NULL, NULL, 1);
+    const fd_cov *table = fd_cov_table(&a, &few, (double[]){ 1, 2, 2, 0 });
+    for (size_t size = 0; size < sizeof mem; size += 64) {
+        fd_status st;
+        fd_arena small = fd_arena_over(mem, size, &st);
+        const double norm = fd_cov_norm2(c, two, small);
+        OK(st.code ? st.code == FD_ENOMEM && !(norm > 0) : norm > 0, "norm, %d bytes", (int)size);
+        small = fd_arena_over(mem, size, &st);
+        const fd_cov *on = fd_cov_on(&small, table, &few);
+        OK(on ? !st.code && on->lam[1] == 2 : st.code == FD_ENOMEM, "a copy, %d bytes", (int)size);
+    }
+}
+
 static void tables(fd_arena a)
 {
     fd_space s = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, NULL, 1);
@@ -1322,7 +1374,8 @@ static void starved(void)
             fd_cov_draw(p, fd_seed(1), 0, 1, out + 192, a);
             fd_cov_pow(p, -1, 1, out + 192, out + 192, a);
             fd_cov_std(k, out + 256, a);
-            tr = fd_cov_trace(d) + fd_cov_trace(e) + fd_cov_norm2(c, x, a);
+            const double of_dense = fd_cov_norm2(p, out + 192, a);
+            tr = fd_cov_trace(d) + fd_cov_trace(e) + fd_cov_norm2(c, x, a) + of_dense;
             uint64_t h = test_hash(out, sizeof out) ^ test_hash(&tr, sizeof tr);
             if (lap == 0) {
                 OK(!st.code, "%s: %s", st.where ? st.where : "", st.what ? st.what : "");
@@ -1632,6 +1685,7 @@ void test_cov(void)
     empirical(a);
     tables(a);
     many_components(a);
+    modes_at_many(a);
     principal(a);
     cov_errors(a);
     limits(a);
