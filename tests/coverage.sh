@@ -36,7 +36,10 @@ for f in fd fft nn sde; do
             next
         }
         FILENAME != "-" { src[FNR] = $0; next }
-        $1 == "line" && src[$2] !~ /^[ {}]*(else)?[ {}]*$/ { lines++; if (!$3) { nolines++; missed($2, "reached", src[$2]) } }
+        $1 == "line" && src[$2] !~ /^[ {}]*(else)?[ {}]*$/ {
+            lines++
+            if (!$3) { nolines++; missed($2, "reached", src[$2]) }
+        }
         $1 == "branch" && NF >= 7 {
             k = $2 " " $3
             if (!(k in l1)) { at[++n] = k; l0[k] = $2; c0[k] = $3; l1[k] = $4; c1[k] = $5 }

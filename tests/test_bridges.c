@@ -491,7 +491,8 @@ static void errors(void)
     OK(fd_linear_heat(&a, NULL, 1, 0, 1).T == 0 && !st.code, "heat without noise");
     FAILS(fd_linear_heat(&a, l.noise, 1, NAN, 1), FD_EARG, "c that is no number");
     FAILS(fd_linear_heat(&a, l.noise, 1, 0, INFINITY), FD_EARG, "T without end");
-    fd_space s = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 1), none_of = { .nd = 0 };
+    fd_space s = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 1);
+    const fd_space none_of = { .nd = 0 };
     FAILS(fd_linear_dbfs(&a, &s, 1, 0), FD_EARG, "DBFS with T = 0");
     FAILS(fd_linear_dbfs(&a, &s, 0, 1), FD_EARG, "and without energy");
     FAILS(fd_linear_dbfs(&a, &s, INFINITY, 1), FD_EARG, "or with too much");
@@ -511,7 +512,8 @@ static void errors(void)
     FAILS(fd_bridge_end(&noiseless, .5, &o, &(double){ 1 }, NULL, 0, 1, &x, &y, a), FD_EARG,
           "an end");
     FAILS(fd_bridge_end(&l, .5, &o, NULL, NULL, 0, 1, &x, &y, a), FD_EARG, "an end without y");
-    FAILS(fd_bridge_end_mix(&noiseless, .5, &x, &none, NULL, 0, 1, &x, &y, a), FD_EARG, "a mixture");
+    FAILS(fd_bridge_end_mix(&noiseless, .5, &x, &none, NULL, 0, 1, &x, &y, a), FD_EARG,
+          "a mixture");
     FAILS(value = fd_control_value(&noiseless, 0, &o, &(double){ 1 }, &x, a), FD_EARG, "a control");
     FAILS(value = fd_control_value(&l, 0, &o, NULL, &x, a), FD_EARG, "a control without y");
     fd_obs_noise(&a, &o, .1);

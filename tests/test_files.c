@@ -1240,7 +1240,7 @@ static void npz_bad(void)
         OK(!f.count, "zip64, row %d", i);
         failed(&st, FD_EDATA, wide[i], "bad.npz", "zip64");
     }
-    n = zip(file, ZIP_WIDE, 1, z);                       /* only the place is too large for the end */
+    n = zip(file, ZIP_WIDE, 1, z);                    /* only the place is too large for the end */
     memcpy(file + n - 22 + 8, "\1\0\1\0\0\0\0\0", 8);
     a = fresh(&st);
     spit(path, file, n);
@@ -1602,7 +1602,8 @@ static void starved(void)
     float y4[30];
     for (int i = 0; i < 30; i++) y4[i] = (float)x[i];
     test_little(y4, y4, sizeof *y4, 30);
-    static const char text[] = "{\"y\":" T("F32", "30", "0,120") ",\"z\":" T("X", "1", "120,121") "}";
+    static const char text[] = "{\"y\":" T("F32", "30", "0,120") ",\"z\":"
+        T("X", "1", "120,121") "}";
     spit(paths[4], others, safe(others, sizeof text - 1, text, sizeof text - 1, y4, 120) + 1);
     for (int kind = 0; kind < 5; kind++) {
         int done = 0;

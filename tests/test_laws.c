@@ -3180,7 +3180,8 @@ static void check_arguments(void)
     const fd_coef empty = fd_law(&bare, .5, 0);
     OK(!far.m && !far.v && !before.m && !before.v && !empty.m && !empty.v, "no such mode");
     const fd_process chain = ddpm(&a, c, 10, 1e-3, .3);
-    OK(fd_law(&chain, -1, 0).m == fd_law(&chain, 0, 0).m && fd_law(&chain, 0, 0).m == 1, "before 0");
+    OK(fd_law(&chain, -1, 0).m == fd_law(&chain, 0, 0).m && fd_law(&chain, 0, 0).m == 1,
+       "before 0");
     test_free();
 }
 #undef SAYS

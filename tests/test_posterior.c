@@ -2899,7 +2899,8 @@ static void no_observations(void)
     fd_real x[8] = { 0 }, basis[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
     const fd_space dense = fd_dense(NULL, 8, 1, basis, basis, 1);
     fd_space many = s;
-    const double place = .4, half = -.1, mul[8] = { 1, 1, NAN, 1, 1, 1, 1, 1 }, no_sd[2] = { .1, 0 };
+    const double place = .4, half = -.1, mul[8] = { 1, 1, NAN, 1, 1, 1, 1, 1 };
+    const double no_sd[2] = { .1, 0 };
     many.points = many.modes = (ptrdiff_t)1 << 31;
     /* observations that ask for nothing */
     SAYS(fd_obs_points(&a, &s, 0, &place, NULL), FD_EARG, "fd_obs_points: needs observations");
@@ -3001,23 +3002,26 @@ static void no_gains(void)
     SAYS(fd_gain_condition(curved, 1, 1, q.y, NULL, x, a), FD_EARG, "linear");
     SAYS(fd_posterior_new(&a, NULL, q.c0, &bent, q.y), FD_EARG, "linear");
     SAYS(fd_posterior_new(&a, NULL, q.c0, &q.o, NULL), FD_EARG, "needs the numbers");
-    SAYS(fd_oracle_posterior(&a, &p, 1, NULL, NULL, (const fd_cov *[]){ q.c0 }, &bent, q.y), FD_EARG,
-         "linear");
+    SAYS(fd_oracle_posterior(&a, &p, 1, NULL, NULL, (const fd_cov *[]){ q.c0 }, &bent, q.y),
+         FD_EARG, "linear");
     SAYS(fd_project(g, 1, q.y, x, NULL, a), FD_EARG, "fd_project");
     SAYS(fd_project(still, 1, q.y, x, e, a), FD_EARG, "fd_project");
     SAYS(fd_project(curved, 1, q.y, x, e, a), FD_EARG, "linear");
     SAYS(fd_project_flat(&bent, 1, q.y, x, a), FD_EARG, "linear");
-    SAYS(fd_project_denoised(g, &p, .5, 1, q.y, x, NULL, x, NULL, a), FD_EARG, "fd_project_denoised");
+    SAYS(fd_project_denoised(g, &p, .5, 1, q.y, x, NULL, x, NULL, a), FD_EARG,
+         "fd_project_denoised");
     SAYS(fd_path_move(g, &p, 0, 1, .5, 1, q.y, NULL, z, a), FD_EARG, "no such path: 0");
     SAYS(fd_path_move(g, &p, 4, 1, .5, 1, q.y, NULL, z, a), FD_EARG, "no such path: 4");
-    SAYS(fd_path_move(g, &p, FD_PATH_FRESH, .5, .5, 1, q.y, NULL, z, a), FD_EARG, "times must fall");
+    SAYS(fd_path_move(g, &p, FD_PATH_FRESH, .5, .5, 1, q.y, NULL, z, a), FD_EARG,
+         "times must fall");
     SAYS(fd_noise_step(&how, &quiet, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
     how.p = &heat;
     SAYS(fd_noise_step(&how, &q.o, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
     SAYS(fd_ucos(&a, g, &heat, q.y, m), FD_EARG, "one m and v for all modes");
     SAYS(fd_ucos(&a, curved, &p, q.y, m), FD_EARG, "linear");
     SAYS(fd_ucos(&a, g, &p, NULL, m), FD_EARG, "needs the numbers");
-    SAYS(fd_ucos_noise(g, &heat, fd_seed(1), 0, 1, &one, x, a), FD_EARG, "one m and v for all modes");
+    SAYS(fd_ucos_noise(g, &heat, fd_seed(1), 0, 1, &one, x, a), FD_EARG,
+         "one m and v for all modes");
     SAYS(fd_eci_step(&p, &m, still, NULL, .5, .4, 1, x, NULL, a), FD_EARG, "takes numbers y");
     SAYS(fd_eci_step(&p, &m, fd_gain_new(&a, &(fd_obs){ 0 }, q.c0, NULL), NULL, .4, .5, 1, x, NULL,
                      a), FD_EARG, "times must fall");
@@ -3049,7 +3053,8 @@ static void no_gains(void)
         st.code = FD_OK;
     }
     fd_posterior *post = fd_posterior_new(&a, NULL, q.c0, &q.o, q.y);
-    fd_posterior_draw(NULL, fd_seed(1), 0, 1, x, a), fd_posterior_draw(post, fd_seed(1), 0, 0, x, a);
+    fd_posterior_draw(NULL, fd_seed(1), 0, 1, x, a);
+    fd_posterior_draw(post, fd_seed(1), 0, 0, x, a);
     fd_posterior_draw(post, fd_seed(1), 0, 1, NULL, a);
     fd_posterior_std(NULL, x, a), fd_posterior_std(post, NULL, a);
     OK(x[0] == 7 && !st.code, "no draws");
