@@ -4640,7 +4640,7 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
         P = f[k].m * f[k].m * c + f[k].v * lam[k];
         C[k] = P > 0 ? c * f[k].v * lam[k] / P : c;
         if (P > 0) sum += s->ch * lam[k] * lam[k] / P;
-        if (!(f[k].v > 0)) FD_FAIL(st, FD_EARG, __func__, "there is no score __func__ v = 0");
+        if (!(f[k].v > 0)) FD_FAIL(st, FD_EARG, __func__, "there is no score where v = 0");
     }
     const fd_obs *seen = o ? o : &none;
     if (!st->code && seen->m > 0 && obs_linear(st, __func__, seen)) {
@@ -5907,7 +5907,7 @@ fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, cons
     else fd_cov_draw(how->prior, fd_stream(r, 'b', 0), id, 1, u, *a);
     c->phi = chain_phi(c, u, g, *a);
     if (!st->code && !isfinite(c->phi))
-        FD_FAIL(st, FD_ENAN, __func__, "Phi is not finite __func__ the chain starts; chain", id);
+        FD_FAIL(st, FD_ENAN, __func__, "Phi is not finite where the chain starts; chain", id);
     return st->code ? NULL : c;
 }
 
@@ -5923,7 +5923,7 @@ fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, con
     memcpy(c->u, u, (size_t)fd_size(&how->prior->s) * sizeof *u);
     c->phi = chain_phi(c, c->u, c->g, *a);
     if (!a->st->code && !isfinite(c->phi))
-        FD_FAIL(a->st, FD_ENAN, __func__, "Phi is not finite __func__ the chain is; chain", id);
+        FD_FAIL(a->st, FD_ENAN, __func__, "Phi is not finite where the chain is; chain", id);
     c->k = k, c->h = h, c->accepted = accepted, c->calls = calls;
     return a->st->code ? NULL : c;
 }
