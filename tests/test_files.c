@@ -1685,7 +1685,7 @@ static void sheets(const char *path)
        "%d pixels wrong, %d of gaps", wrong, gaps);
     stbi_image_free(px);
     OK(!fd_png_sheet(&st, path, 1, 1, FH, FW, x, 1, 1, FD_GRAY, 1, a), "lo = hi");
-    OK(!fd_png_sheet(&st, path, 1, 2, 1, 1, x + 16, 1, 1, FD_GRAY, 1, a), "lo = hi");
+    OK(!fd_png_sheet(&st, path, 2, 2, 1, 1, x + 16, 1, 1, FD_GRAY, 1, a), "lo = hi");
     n = slurp(path, file, sizeof file);
     px = stbi_load_from_memory(file, (int)n, &w, &h, &c, 0);
     OK(px && w == 4 && h == 1 && px[0] == 128 && px[1] == 128 && px[9] == 255 && px[10] == 0,
