@@ -15,7 +15,7 @@
 # make install    the library, float and double, and the tool: PREFIX=/usr/local DESTDIR= MARCH=
 # make amalgam    the library as one header: build/fd_all.h
 # make fuzz       readers and parsers under libFuzzer (NAME=npy RUNS=10000000: one of them, long)
-# make valgrind   tests under valgrind;  make tsan  threads under ThreadSanitizer
+# make valgrind   tests under valgrind (NAME=fft);  make tsan  threads under ThreadSanitizer
 # make coverage   which lines and branches the tests reach
 # make starve     everything where one piece of memory cannot be had (MOST=100000: each in turn)
 # make kill       runs that are killed at any instant and taken up again (ROUNDS=100)
@@ -350,14 +350,14 @@ tsan: | build/include/setup
 	@$(MAKE) --no-print-directory -s V=tsan build/tsan/threads
 	build/tsan/threads build/tsan/threads.npy
 
-# what takes minutes under valgrind, not hours; NAME: others of the groups above
-VALGRIND = tape
+# what takes minutes under valgrind, not hours; NAME='fft tape': groups whose name starts so
+VALGRIND = spaces random cov files read metrics processes models training losses exact
 valgrind: | build/include/setup
 	@printf '#include <valgrind/memcheck.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 \
 	    && command -v valgrind >/dev/null || $(call install,valgrind)
-	@$(MAKE) --no-print-directory -s V=valgrind build/valgrind/some
+	@$(MAKE) --no-print-directory -s V=valgrind build/valgrind/test
 	@for g in $(if $(NAME),$(NAME),$(VALGRIND)); do echo "$$g:"; \
-	    TEST_BRIEF=1 valgrind -q --error-exitcode=9 build/valgrind/some $$g || exit 1; done
+	    TEST_BRIEF=1 valgrind -q --error-exitcode=9 build/valgrind/test $$g || exit 1; done
 
 # Lines and branches that the tests reach, those of make starve among them. NAME: groups whose name
 # starts so, alone.

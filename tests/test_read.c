@@ -329,6 +329,20 @@ static int all_of(fd_arena a, const char *name, const unsigned char *p, size_t n
     return count;
 }
 
+/* A deflate stream with a distance that there is not, code 30 of a fixed block: what it unpacks to
+ * does not depend on what the memory held. */
+static void no_distance(void)
+{
+    static const unsigned char stream[3 + READ_BEHIND] = { 0x03, 0x3e, 0x00 };
+    static char mem[1 << 12];
+    const read_bytes b = { stream, NULL, 0, sizeof stream };
+    fd_status st;
+    fd_arena a = fd_arena_over(mem, sizeof mem, &st);
+    memset(mem, 0xa5, sizeof mem);
+    const read_bytes r = read_inflate(&a, "x", NULL, &b, READ_DEFLATE, 3);
+    OK(r.p && !r.p[0] && !r.p[1] && !r.p[2], "bytes of the memory, not of the file: %s", said(&st));
+}
+
 /* Every byte cut off, and every byte changed: no crash (V=sanitize), and memory within a bound. */
 static void damaged(void)
 {
@@ -843,6 +857,7 @@ void test_read(void)
     pictures(&a);
     starved(&a);
     fd_arena_over(a.beg, MEM, &st);
+    no_distance();
     damaged();
     weights(a);
     lies();

@@ -359,7 +359,8 @@ static inline read_bytes read_inflate(fd_arena *a, const char *path, const char 
                   (double)size / 1e6);
         return r;
     }
-    unsigned char *out = fd_raw(a, unsigned char, size + 1);
+    /* cleared: distances that deflate does not have are 0 to stb, which keeps what is there */
+    unsigned char *out = fd_new(a, unsigned char, size + 1);
     fd_arena scratch = *a;
     const unsigned char *in = read_all(&scratch, path, member, b);
     if (!in) return r;
