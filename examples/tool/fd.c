@@ -1,5 +1,5 @@
 /* fd.c -- the command-line tool (fd help lists its commands). All that computes is in the library;
- * flags, specs and files are in common.h. */
+ * what it shares with other programs is in the headers of common.h. */
 #include "common.h"
 #include "plot.h"
 #include "bridge.h"
