@@ -140,13 +140,15 @@ typedef struct { char *beg, *end; fd_status *st; } fd_arena;      /* free: [beg,
  * multiple of 64 in mem, from which on st->size counts. */
 fd_arena fd_arena_over(void *mem, size_t size, fd_status *st);
 /* fd_need -- the size that a buffer at mem must have for all that was done with arenas of st since
- * fd_arena_over: not a byte less suffices. mem NULL: for a buffer anywhere, 63 bytes more.
+ * fd_arena_over: not a byte less suffices. mem NULL: for a buffer anywhere, which is 63 bytes more
+ * than for one at a multiple of 64.
  *
  * To know the size beforehand, do the same work once, as a dry run, in a buffer that is large
  * enough: most systems do not charge for what is never touched. One step is enough where all steps
  * are alike, since memory depends on shapes and settings, not on numbers. It also depends on the
- * number of threads that OpenMP would use (call omp_set_num_threads before the dry run), on the
- * width of vectors (fd_build; -DFD_SCALAR as on small machines) and of pointers. */
+ * number of threads that OpenMP would use (call omp_set_num_threads before the dry run; it may be
+ * more than there are cores), on the width of vectors (fd_build; -DFD_SCALAR as on small machines)
+ * and, a little, on the size of pointers. */
 size_t fd_need(const fd_status *st, const void *mem);
 
 /* fd_fail -- record a failure unless one stands already; returns st->code. nv of v0..v3 count.
@@ -269,8 +271,9 @@ char *fd_escape(const char *s, char *buf, size_t size);
  * A stream is a key, and its element i depends on key and i only: there is no state, and so numbers
  * can be drawn in any order and by any thread. The bits are those of Philox4x32-10 [Random123].
  * They, and the normals made from them in float by our own polynomials, are the same in every build
- * (double ones widen them) and on every machine, if float is float: FLT_EVAL_METHOD 0, as by the
- * Makefile's flags. (On x87 and, with -std=c99 alone, on s390x normals differ in the last bits.)
+ * (double ones widen them) and on every machine, if float is computed as float: FLT_EVAL_METHOD 0,
+ * which the Makefile's flags see to. (On x87 and, with -std=c99 alone, on s390x normals differ in
+ * the last bits.)
  *
  *     fd_rng r = fd_seed(1);
  *     fd_uniform(fd_stream(r, 't', epoch), n, x);          one stream for each purpose and index */
@@ -292,7 +295,8 @@ void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x);
 /* fd_normal -- x[i] ~ N(0,1): for i = 32 g + 16 s + 2 b + h (s, h = 0, 1; b = 0..7) it is
  * z[2 s + h] of block 8 g + b, which is the order that fills vectors. */
 void fd_normal(fd_rng r, ptrdiff_t n, fd_real *x);
-/* fd_index -- element i of a stream of integers uniform on 0..n-1; the bias is below n 2^-64. */
+/* fd_index -- element i of a stream of integers uniform on 0..n-1, by a 64-bit product without
+ * rejection: the bias is below n 2^-64. */
 int  fd_index(fd_rng r, uint64_t i, int n);
 /* fd_perm -- p is a random permutation of 0..n-1 (Fisher-Yates). */
 void fd_perm(fd_rng r, int n, int *p);
@@ -305,7 +309,8 @@ void fd_perm(fd_rng r, int n, int *p);
  *     fd_fft *plan = fd_fft_plan(&a, FD_DCT2, 100);
  *     fd_fft_run(plan, 0, 1.0, lines, 100, 1, x, a);
  *
- * Nothing is normalised: y = scale * sum, by the conventions of FFTW and scipy.fft; j, k = 0..n-1:
+ * Nothing is normalised: y = scale * sum, by the conventions of FFTW and of scipy.fft. With j and k
+ * from 0 to n-1:
  *
  *   FD_C2C    y_k = sum_j x_j exp(sign 2 pi i jk/n)            elements are fd_cplx
  *   FD_R2C    sign -1: n reals to r0, r1, i1, r2, i2, ... (and r_n/2 last where n is even), where
@@ -323,8 +328,9 @@ void fd_perm(fd_rng r, int n, int *p);
 enum { FD_C2C, FD_R2C, FD_DCT1, FD_DCT2, FD_DCT3, FD_DCT4, FD_DST1, FD_DST2, FD_DST3, FD_DST4 };
 typedef struct fd_fft fd_fft;                          /* a plan: read-only once made */
 
-/* fd_fft_plan -- for any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 8, 11, 16 have their own
- * passes, other primes a generic one or, if cheaper, Bluestein's. FD_ESHAPE for other n. */
+/* fd_fft_plan -- for any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 8, 11, 16 have passes of
+ * their own, other primes a generic one, or Bluestein's algorithm where that is cheaper. FD_ESHAPE
+ * for n out of range. */
 fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
 
 /* fd_fft_run -- transform many lines in place.
@@ -335,14 +341,16 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
  *            elements: fd_cplx for FD_C2C (x is then fd_cplx cast to fd_real *), else fd_real.
  *
  * A line lies in each lane of a vector, or, where it is long and contiguous, fills the vector
- * alone: the choice is one of n and stride, so a line's bits do not depend on its place. */
+ * alone: the choice depends on n and stride only, so the bits of a line do not depend on its
+ * place. */
 void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
                 ptrdiff_t stride, fd_real *x, fd_arena scratch);
 
 /* fd_rfftn, fd_irfftn -- b real grids of nd axes to their half spectra and back: u is
- * [b][n0]..[n_last/2+1] complex, the convention of numpy.fft.rfftn, with no scale but the argument.
- * fd_irfftn drops, as numpy does, the imaginary part of the self-conjugate columns after the
- * complex inverse over the other axes; u is not changed. x and u must not overlap. */
+ * [b][n0]..[n_last/2+1] complex, the convention of numpy.fft.rfftn, with no scale in either
+ * direction but the argument. fd_irfftn drops, as numpy does, the imaginary part of the
+ * self-conjugate columns after the complex inverse over the other axes; u is not changed. x and u
+ * must not overlap. */
 void fd_rfftn(int nd, const int n[], int b, double scale, const fd_real *x, fd_cplx *u,
               fd_arena scratch);
 void fd_irfftn(int nd, const int n[], int b, double scale, const fd_cplx *u, fd_real *x,
@@ -358,12 +366,14 @@ void fd_irfftn(int nd, const int n[], int b, double scale, const fd_cplx *u, fd_
  * k: over blocks whose size depends on k alone), so its bits do not depend on m, n or threads. */
 void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A, int lda,
              const fd_real *B, int ldb, double beta, fd_real *C, int ldc, fd_arena scratch);
-/* fd_gemm_batch -- that `count` times, at A + i sa, B + i sb, C + i sc; stride 0 shares A or B. */
+/* fd_gemm_batch -- the same for `count` triples at A + i sa, B + i sb, C + i sc; a stride of 0
+ * shares the operand (not C). */
 void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
-/* fd_cholesky -- A = L L^T in place, the upper triangle set to 0. FD_EDATA, with the row, where A
- * [n][n] is not positive definite: the rows before it are then those of L. No jitter is added. */
+/* fd_cholesky -- A = L L^T in place, lower triangle, the upper one set to 0. FD_EDATA, with the
+ * row, where A [n][n] is not positive definite: the rows before it are then those of L. No jitter
+ * is added. */
 int  fd_cholesky(fd_status *st, int n, double *A);
 /* fd_solve_lower -- x = L^-1 x, or with trans = 1 x = L^-T x. */
 void fd_solve_lower(int n, const double *L, int trans, double *x);
@@ -410,7 +420,8 @@ typedef struct {
                                        * in [0, len], for networks that take points anywhere */
 } fd_space;
 
-/* fd_grid -- nd = 1..3 axes of n points. len NULL: 1 each; bc NULL: periodic; ch channels. */
+/* fd_grid -- nd = 1..3 axes of n points. len NULL: 1 each; bc NULL: periodic; ch channels. The
+ * arena takes the plans of the transforms. */
 fd_space  fd_grid(fd_arena *a, int nd, const int n[], const double len[], const int bc[], int ch);
 /* fd_dense -- any set of points with weights and an orthonormal basis of its own (kernel matrices,
  * principal components): basis [modes][points] with sum_i weight_i e_j(x_i) e_k(x_i) = delta_jk.
@@ -453,8 +464,9 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
 
 /* ---- 7. Covariance operators --------------------------------------------------------------------
  *
- * A covariance is the law of Gaussian noise on functions: C e_k = lam_k e_k. lam is a function of
- * the mode, never of the grid; Nyquist modes have lam = 0. Channels are independent copies.
+ * A covariance is the law of Gaussian noise on functions: C e_k = lam_k e_k, a number for each
+ * mode. lam is a function of the physical mode, never of the grid; Nyquist modes have lam = 0.
+ * Channels are independent copies.
  *
  *     fd_cov *c = fd_cov_matern(&a, &s, 1.0, 0.1, 1.5);
  *     fd_cov_draw(c, fd_seed(1), 0, 16, x, a);             16 functions of the law N(0, C)
@@ -468,10 +480,12 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
  *   fd_cov_matern    the usual kernel of the argument sqrt(2 nu) r/l:
  *                    lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
  *                          (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
- *   fd_cov_exp       kernel var exp(-r/l), which is matern with nu = 1/2. [DDO]'s rbf is this with
- *                    l = 2 scale^2; the released .05 is nearly white, as [FFM]'s l = .001
+ *   fd_cov_exp       kernel var exp(-r/l), which is matern with nu = 1/2. [DDO]'s rbf omits the
+ *                    square of the distance, and is this with l = 2 scale^2: at the released .05 it
+ *                    is nearly white, as [FFM]'s with l = .001 is
  *   fd_cov_power     lam = s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing.
- *                    [FNO]'s Navier-Stokes: alpha = 2.5, tau = 7, s = 2 tau^3
+ *                    [FNO]'s Navier-Stokes: alpha = 2.5, tau = 7, s = 2 tau^3 in the code,
+ *                    tau^(3/2) in print
  *   fd_cov_bessel    lam = s (c + w^2)^-gamma
  *   fd_cov_bridge    kernel var (min(x,y) - xy/L): lam = var/w^2 on Dirichlet axes
  *   fd_cov_brownian  kernel var min(x,y): lam = var/w^2 on mixed axes
@@ -480,7 +494,8 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
  * kernels of all but these are periodised or reflected: the kernel as written plus its images,
  * sum_m k(x - y + m L) on periodic axes. So var is the variance of a pixel only where l is short
  * beside the domain: for rbf it is var times 1 + 7e-6 (l = L/5), 1.27 (L/2), 2.51 (L), 25 (10 L)
- * for each periodic axis. fd_cov_pixel says it; var^2 over that, given instead, makes it var. */
+ * for each periodic axis. fd_cov_pixel says it; with var^2 over that number in place of var it is
+ * var. */
 
 /* a function of the eigenvalue mu of -Laplacian, given by the user */
 typedef double fd_cov_rule(double mu, const void *self);
@@ -503,8 +518,9 @@ fd_cov *fd_cov_power(fd_arena *a, const fd_space *s, double scale, double tau, d
 fd_cov *fd_cov_bessel(fd_arena *a, const fd_space *s, double scale, double c, double gamma);
 fd_cov *fd_cov_bridge(fd_arena *a, const fd_space *s, double var);      /* all axes Dirichlet */
 fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var);    /* all axes mixed */
-/* fd_cov_function -- lam_k = rule(mu_k, self), Nyquist modes 0: any function of the Laplacian, on
- * every grid. self is kept by pointer. FD_EARG, with the mode, unless it is finite and >= 0. */
+/* fd_cov_function -- lam_k = rule(mu_k, self), Nyquist modes 0: any operator that is a function of
+ * the Laplacian, on every grid. self is kept by pointer. FD_EARG, with the mode, for a value that
+ * is negative or not finite. */
 fd_cov *fd_cov_function(fd_arena *a, const fd_space *s, fd_cov_rule *rule, const void *self);
 /* fd_cov_table -- given eigenvalues, lam[modes] >= 0, copied. */
 fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam);
@@ -536,14 +552,16 @@ fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s);
  * -1 leads to the Cameron-Martin norm. FD_EDATA if p < 0 and modes with lam_k = 0 hold more than
  * 1e-10 of |x|^2 (more than rounding); y is then untouched. Modes with lam_k = 0 give 0. */
 void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, fd_arena scratch);
-/* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of r; its mode
- * (.., j', j) has element j, in the order of fd_normal, of the blocks with counters (block, j',
- * index before that, channel) of fd_stream(r, 'f', first + i), on a finer grid as well. */
+/* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of stream r,
+ * whatever the batch; its mode (.., j', j) has element j, in the order of fd_normal, of the blocks
+ * with counters (block, j', index before that, channel) of fd_stream(r, 'f', first + i): a finer
+ * grid draws the same function. */
 void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
 void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);
-/* fd_cov_pixel -- the variance of a pixel, on average over the domain. For rbf, matern and exp that
- * of all modes, one number on every grid; for others fd_cov_trace over the volume. */
+/* fd_cov_pixel -- the variance of a pixel, on average over the domain. For rbf, matern and exp it
+ * counts all modes, also those that no grid has, and so is the same number on every grid; for
+ * others it is fd_cov_trace over the volume. */
 double fd_cov_pixel(const fd_cov *c);
 /* fd_cov_trace -- Tr C of one channel, sum lam_k [Thesis eq. 2.9]; NAN of NULL. */
 double fd_cov_trace(const fd_cov *c);
@@ -586,8 +604,9 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  * Any other process is a law of one's own in the struct, with m, v > 0 after 0 and v/m^2 not
  * falling where an SDE is wanted.
  *
- * A constructor without an arena says in `why` what was wrong with its arguments. law is then NULL,
- * fd_law gives zeros, and the first function with a status fails with FD_EARG and that text. */
+ * A constructor that has no arena says in `why` what was wrong with its arguments (out of range,
+ * NaN, infinite). law is then NULL, fd_law gives zeros, and the first function with a status fails
+ * with FD_EARG and that text. */
 
 /* mean factor, variance / lam, and d/dt of both */
 typedef struct { double m, v, dm, dv; } fd_coef;
@@ -613,8 +632,8 @@ fd_process fd_ve(const fd_cov *noise, double smin, double smax);
 fd_process fd_driftless(const fd_cov *noise, double tmax);
 fd_process fd_flow(const fd_cov *noise, double smin);
 /* fd_ddpm_betas, fd_ddpm_gammas -- the chain x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, given
- * beta [T] (element t - 1 is beta_t) between 0 and 1, or gamma [T],
- * gamma_t = prod_{u <= t} (1 - beta_u), falling from 1 to 0; copied. FD_EARG, with the step,
+ * beta [T] (its element t - 1 is beta_t) between 0 and 1, or gamma [T],
+ * gamma_t = prod_{u <= t} (1 - beta_u), falling between 1 and 0; copied. FD_EARG, with the step,
  * otherwise.
  *
  * A chain is defined at whole t. Between them log gamma is linear, so that m' and v' jump at whole
@@ -645,18 +664,21 @@ fd_process fd_flow_vp(const fd_cov *noise, double s);
 fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T);
 /* fd_fdp -- dX_k = -beta b_k X_k dt + sqrt(2 beta lam_k) dW, beta = k0 c exp(ct), k0 = .02,
  * B(1) = (beta0 + beta1)/2. b [modes] is copied, b_k >= 0 (FD_EARG otherwise); NULL: the released
- * coefficients 1/(|k|^2 + .3) + ((|k|^2 + 2)/33^2)^1/4, |k|^2 = mu/4 pi^2. m_k(1) is up to .345:
- * see fd_terminal and FD_START_MATCHED. Released: beta0 = .1, beta1 = 5 or 10. */
+ * coefficients 1/(|k|^2 + .3) + ((|k|^2 + 2)/33^2)^1/4, |k|^2 = mu/4 pi^2. They are not bounded,
+ * as the paper asks, and m_k(1) is up to .345: see fd_terminal and FD_START_MATCHED. Released:
+ * beta0 = .1, beta1 = 5 or 10. */
 fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, const double *b);
 /* fd_fdp_noise -- the released r_k = 64^2/(23.27 (|k|^2 + 2) energy), the variance of an
  * orthonormal transform of `ref` pixels, as an operator: lam = r_k/ref. ref = 0: the points of s,
  * which is what the code does, and then a mode has four times the variance on a grid half as wide.
  * [ML]'s priors and [HDM]'s images do the same. */
 fd_cov    *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref);
-/* fd_heat -- dX = -th' A X dt + sqrt(th' lam) dW, A = c - kappa Laplacian, c >= 0; theta NULL: t.
- * fd_heat_cosine -- th = -log m of fd_vp_cosine. [HDM]'s images have that with c = 1, kappa = 1/N^2
- * on a Neumann grid and lam = 2 A^-index/N^2. Explicit Euler multiplies the top modes by -2.6 and
- * more in the first steps: take FD_EXPONENTIAL or FD_DDIM. */
+/* fd_heat -- dX = -th'(t) A X dt + sqrt(th' lam) dW with an unbounded A = c + kappa (-Laplacian),
+ * c >= 0. theta NULL: th = t.
+ * fd_heat_cosine -- th = -log m of fd_vp_cosine. [HDM]'s images have that with c = 1,
+ * kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. Its sampler starts from N(0, I), too
+ * much in the top modes, and explicit Euler multiplies those by -2.6 and more in the first steps:
+ * take FD_EXPONENTIAL or FD_DDIM. */
 fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta,
                    const void *self, double tmax);
 fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
@@ -668,7 +690,8 @@ fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
  * [inf-Diff code, diffusion.py] has w0 = w1, and noise with that blur's spectrum. */
 fd_process fd_blur(const fd_process *base, double w0, double w1);
 /* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow
- * matching with any path, one-sided interpolants [Albergo et al. eqs. 3.15, 3.18]. G NULL: 0. */
+ * matching with a path of one's own, one-sided interpolants [Albergo et al. eqs. 3.15, 3.18]. G may
+ * be NULL. */
 fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G,
                    const void *self);
 
@@ -704,19 +727,21 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
 /* fd_process_on -- the same process on another grid of the same domain, with fd_cov_on of its
  * noise. What it keeps for each mode goes along: the b of fd_fdp by physical mode (the released
  * ones are known of every mode; FD_EARG where given ones do not say that of a mode with noise), and
- * a copy of what fd_blur blurs. FD_EARG for a law of one's own with modal = 2, and as fd_cov_on. */
+ * a copy of the process that fd_blur blurs. FD_EARG for a law of one's own with modal = 2. Other
+ * errors are those of fd_cov_on. */
 fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s);
-/* fd_law -- the coefficients of mode k at time t [EDM eqs. 10-12; Thesis eqs. 4.15, 4.16]. k counts
- * where p->modal: zeros for no mode. */
+/* fd_law -- the coefficients of mode k at time t [EDM eqs. 10-12; Thesis eqs. 4.15, 4.16]. k is
+ * looked at only where p->modal: zeros where there is no such mode. */
 fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
 /* fd_times -- the times of a sampler by a rule, t[0] = tmax > .. > t[steps] = tmin:
  *   FD_UNIFORM    equal steps of t
  *   FD_GEOMETRIC  equal ratios of t
  *   FD_RHO        equal steps of sigma^(1/rho), sigma = sqrt(v)/m, prm = rho, 0: 7  [EDM eq. 5]
  *   FD_LOGSNR     equal steps of log(m^2/v)
- * The last two invert sigma(t) by bisection; where m(tmax) = 0 they start at the first t with sigma
- * <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall (FD_GEOMETRIC
- * to tmin = 0, FD_LOGSNR to v(tmin) = 0, where FD_RHO may end, m(tmin) = 0). */
+ * The last two invert sigma(t) by bisection; where m(tmax) = 0 they start at the first t with
+ * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall
+ * (FD_GEOMETRIC to tmin = 0, FD_LOGSNR to v(tmin) = 0, where FD_RHO may end, m(tmin) = 0), and
+ * where there are no steps or no such rule. */
 enum { FD_UNIFORM, FD_GEOMETRIC, FD_RHO, FD_LOGSNR };
 void       fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st);
 
@@ -769,23 +794,27 @@ fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, 
 /* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. */
 fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w,
                        const fd_real *means, const fd_cov *const c[]);
-/* fd_oracle_kernel -- fd_oracle_gauss where c0, on the same points, has its own modes
- * (fd_cov_kernel): D = mean + m K (m K m + v C)^-1 (x - m mean), K its matrix. modes^3 a time. */
+/* fd_oracle_kernel -- fd_oracle_gauss where c0, on the same points, has modes of its own
+ * (fd_cov_kernel, another basis): D = mean + m K (m K m + v C)^-1 (x - m mean), K the matrix of c0.
+ * Costs modes^3 for each time. */
 fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 /* fd_oracle_data -- the empirical measure of x [n][ch][points]:
- * D = sum_i softmax_i(-|x - m x_i|^2/2 v lam) x_i, over modes with lam > 0: memorising gives it. */
+ * D = sum_i softmax_i(-|x - m x_i|^2 / 2 v lam) x_i, over modes with lam > 0: what a perfectly
+ * trained network memorises. */
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
 /* fd_average_velocity -- what a one-step model should say [MeanFlow]: u = (x - phi(x))/(t - r),
  * phi the flow of FD_VELOCITY from t to r < t, so that x - (t - r) u is one step from t to r. Here
  * it is the exact one for data N(mean, c0), where in each mode
  *     phi(x) = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t lam)) (x - m_t M);
  * b functions with times of their own. One step from the start's law has the exact law. A network
- * learns it from u = dx/dt - (t - r) du/dt with du/dt = (dx/dt . d/dx + d/dt) u of its own, held
- * fixed, and dx/dt of a pair, m' x0 + s' eps. FD_EARG unless 0 <= r < t <= tmax. */
+ * learns it from u = dx/dt - (t - r) du/dt along the flow, with du/dt = (dx/dt . d/dx + d/dt) u of
+ * its own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps. FD_EARG unless
+ * 0 <= r < t <= tmax. */
 void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov *c0, int b,
                          const double *t, const double *r, const fd_real *x, fd_real *u,
                          fd_arena scratch);
-/* fd_predict -- y = the prediction of kind `want`, whatever the model predicts; y must not be x. */
+/* fd_predict -- y = the prediction of kind `want`, whatever the model itself predicts; y must not
+ * be x. */
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
                 const double *t, fd_real *y, fd_arena scratch);
 /* fd_convert -- y from kind `from` to kind `to` in place. FD_EARG where the map does not exist at t
@@ -828,7 +857,8 @@ void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real
  * m eps - s x0, or -(m' x0 + s' eps) [SDE eq. 7; Thesis eqs. 3.16-3.18]. y may be x0 or eps. */
 void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                  const double *t, fd_real *y, fd_arena scratch);
-/* fd_time_weight -- the weight at t that makes the squared error of this kind that of another:
+/* fd_time_weight -- a weight at t of the squared error of a prediction of this kind, so that it
+ * becomes the error of another one:
  *   FD_W_ONE         itself
  *   FD_W_X0          of x0; of scores this is the loss of [DDO code, train.py]
  *   FD_W_NOISE       of the noise [v eq. 9]; of scores it is that of [ML code, sde.py]
@@ -841,17 +871,20 @@ double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_
  *   FD_T_UNIFORM     uniform
  *   FD_T_LOG         log-uniform [Thesis sec. 5.3.2]
  *   FD_T_STRATIFIED  tmin + (tmax-tmin) ((i + U)/b mod 1), low discrepancy, one U per call
- *   FD_T_LOGNORMAL   log sigma ~ N(prm0, prm1^2), clipped [EDM table 1]; prm NULL: -1.2, 1.2
+ *   FD_T_LOGNORMAL   log sigma ~ N(prm0, prm1^2), clipped to the range [EDM table 1];
+ *                    prm NULL: -1.2, 1.2
  *   FD_T_LEVELS      of chains and ladders, 1..T without replacement (b > T: T at a time), one
  *                    permutation per call [DDO code, train.py]
- * On chains and ladders t is a level l..T, l the first whole number above tmin on a chain, from
- * tmin on for a ladder. FD_T_LOG has the odds log(1 + 1/t): the whole part of a number that is
- * log-uniform on [l, T + 1). FD_EARG for no such law: tmin = 0 for FD_T_LOG, NaN in prm. */
+ * On chains and ladders t is a level from the lowest, l, to T. l is the first whole number above
+ * tmin on a chain, from tmin on for a ladder. FD_T_LOG has the odds log(1 + 1/t): the whole part of
+ * a number that is log-uniform on [l, T + 1). FD_EARG where there is no such law: tmin = 0 for
+ * FD_T_LOG, NaN in prm. */
 enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL, FD_T_LEVELS };
 void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                      double *t, fd_status *st);
 /* fd_loss_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind,
- * each at its own time, so that |x|^2 is the loss. Done twice it gives W x, half its gradient.
+ * each at its own time, so that |x|^2 is the loss in that norm. Done twice it gives W x, half the
+ * gradient of the loss.
  *   FD_NORM_H           1
  *   FD_NORM_CM          1/lam, Cameron-Martin [KER]
  *   FD_NORM_STATIONARY  2a/(q lam), of the stationary law; b/r of [FDP code, losses/mse_loss.py]
@@ -887,8 +920,9 @@ void   fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *
 
 /* ---- 11. Sampling -------------------------------------------------------------------------------
  *
- * A sampler is a struct of choices, and fd_begin makes a run of it whose loop is yours: run->x may
- * be changed between steps. A step goes from t to s = t - h. Every one-stage scheme is a row
+ * A sampler is a struct of choices, and fd_begin makes a run of it whose loop is yours: between two
+ * steps run->x may be looked at or changed. One step goes from t to s = next < t, h = t - s. Every
+ * one-stage scheme is a row
  *
  *     x' = ax x + aD D(x, t) + sd xi,      xi ~ N(0, C)
  *
@@ -971,30 +1005,40 @@ enum {
     FD_START_UNIT,           /* N(0, C) [DDO] */
     FD_START_MATCHED         /* N(m mean, m^2 cov + v C) */
 };
-/* The corrector is Langevin dynamics, preconditioned by C: x + alpha/2 FD_SCORE + sqrt(alpha) xi
- *   FD_CORRECT_SCALED  alpha = cprm v [FFM code, diffusion.py, corrected]; stable for alpha lam < 4
- *                      (m^2 c + v lam). With cprm = eps/v(t_end) it is NCSN's [Thesis alg. 1]
- *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2, DDO's: freezes early even with the exact score
+/* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, with
+ * s = FD_SCORE. alpha, the length of its step:
+ *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for
+ *                      alpha lam < 4 (m^2 c + v lam). With cprm = eps/v(t_end) it is NCSN's
+ *                      [Thesis alg. 1]; [FFM code, diffusion.py] has -e for s: without 1/sqrt v
+ *                      variances are up to 12 times too large
+ *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. It is NCSN's rule for standard
+ *                      deviations, applied to variances: the chain freezes early even with the
+ *                      exact score
  *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + T)/(|e|^2 + T), with e = -sqrt(v) s the
  *                      predicted noise and |.|^2 the sum over the modes that carry noise and whose
  *                      wavenumber (fd_wave) is at most `band`. T is the trace of C on them, and
  *                      what |xi|^2 is where xi is NULL: the modes beyond count as noise alone, and
  *                      as much of it. alpha is the same on every grid that holds the band
  *                      (FD_ESHAPE on others; of a dense basis all modes count), and in the mean at
- *                      most 8 cprm^2 v, stable for cprm < .7. Differs from [SDE algs. 4, 5; FDP]
+ *                      most 8 cprm^2 v, stable on every mode for cprm < .7. Differs from
+ *                      [SDE algs. 4, 5; FDP]: see the next rule
  *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, L2 norms over all modes of the grid, as
  *                      released [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. It is not one law on
- *                      every grid: a finer one has more noise in its norms */
+ *                      every grid: a finer one has more noise in its norms. Where noise prevails
+ *                      alpha is 4 cprm^2 v, as above. [SDE alg. 5], for VP, has another factor
+ *                      1 - beta_k */
 enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR, FD_CORRECT_SNR_GRID };
 
-/* fd_begin -- a run from t[0] as how->start says; function i is of stream (r, first + i). */
+/* fd_begin -- a run that starts as how->start says, at t[0]; function i is of stream
+ * (r, first + i). */
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b);
 /* fd_step -- one step [DDPM eq. 1; Thesis eqs. 3.6-3.9]; 1 while there is more to do. A step that
  * gives NaN or infinity records FD_ENAN and leaves x as it was. The noise of step k is draw
  * `first + i` of fd_stream(r, 's', k + 1), so it does not depend on the batch. */
 int     fd_step(fd_run *run, fd_arena scratch);
 /* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C),
- * or NULL. It is what fd_step calls; probe it, couple it, feed it other noise. */
+ * or NULL for none. It is what fd_step calls; probe it, couple it, or feed it noise from
+ * elsewhere. */
 void    fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, const fd_real *xi,
                    fd_real *d, fd_arena scratch);
 /* fd_correct -- one step of the corrector at t, with the noise given or NULL. */
@@ -1011,8 +1055,9 @@ void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
  * model, and for FD_CORRECT_SNR and FD_CORRECT_SNR_GRID, whose step depends on the function. That
  * of FD_PF_ADAPTIVE does, too: it is taken for the mean with a deviation more or less in each mode.
  * After a failure mean and var are as they were.
- * fd_start_law -- the law that fd_begin draws from: with FD_START_MATCHED that of X_t, t = t[0],
- * for data N(how->mean, how->cov). FD_ESHAPE where how->cov has other modes. */
+ * fd_start_law -- the law that fd_begin draws from. With FD_START_MATCHED it is the law of X_t,
+ * t = t[0], for data N(how->mean, how->cov). FD_ESHAPE where how->cov has other modes than the
+ * noise. */
 void    fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 void    fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 /* fd_fdp_sampler -- [FDP code, samplers/pc_sampler.py]: the SNR corrector at t, Euler, churn,
@@ -1032,7 +1077,8 @@ fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double chu
  * one z along a path: function i uses stream (r, first + i); grids only.
  *
  * In nats, for the coefficients of modes that carry noise; the difference to fd_gauss_logp(noise)
- * is the log density relative to N(0, C). FD_EARG where times do not fall or v = 0 at t[steps]. */
+ * is the log density relative to N(0, C), which has a limit. FD_EARG where times do not fall or
+ * v = 0 at t[steps], as for fd_elbo. */
 void    fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, const fd_real *x,
                   double *logp, fd_arena scratch);
 /* fd_elbo -- a bound on -log p(x0), exact for the exact D and start [Song et al. 2021; VDM]:
@@ -1071,7 +1117,8 @@ typedef struct {
     const void *self;                /* theirs */
     double g;
 } fd_interpolant;
-/* fd_interpolant_draw -- x_r [b][ch][points], with draws first + i of rng; r [b]; z may be NULL. */
+/* fd_interpolant_draw -- x_r, function i with draw first + i of rng; z may be NULL. All are
+ * [b][ch][points], r [b]. */
 void     fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b,
                              const fd_real *x0, const fd_real *x1, const double *r, fd_real *x,
                              fd_real *z, fd_arena scratch);
@@ -1091,13 +1138,15 @@ fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predict
 typedef struct { int n; const double *w; const fd_real *mean; const fd_cov *const *c; } fd_mix;
 fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts,
                                    const fd_mix *end0, const fd_mix *end1);
-/* fd_interpolant_step -- Heun from r to `to`, either way, one noise for both stages: order 2,
- * weakly where c > 0. u says FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C) or NULL. */
+/* fd_interpolant_step -- Heun from r to `to`, above or below, with one noise for both stages:
+ * order 2, weakly where c > 0. u predicts FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C),
+ * or NULL for none. */
 void     fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e,
                              double c, double r, double to, int b, fd_real *x, const fd_real *xi,
                              fd_arena scratch);
 
-/* fd_sde_step -- a step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, dW [n]:
+/* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with
+ * its own dW:
  *   FD_SDE_EULER     X + f h + g dW, strong order 1/2  [Thesis eqs. 3.34-3.36, corrected]
  *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx; strong order 1  [Thesis eq. 3.37]
  *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h), without dg; strong
@@ -1154,14 +1203,17 @@ typedef struct {
 /* Linear observations. Channels are rows of ch [m], NULL: channel 0. FD_EARG for m < 1, a place
  * outside the domain, or a channel that does not exist, with its number.
  *   fd_obs_points     values at any places at [m][nd], 0 <= at <= len: of the modal series of x,
- *                     the same functional on every grid that has the modes; no Nyquist modes
+ *                     the same functional on every grid that has the modes; Nyquist modes are left
+ *                     out
  *   fd_obs_boxes      means over boxes of half widths half [m][nd] about them
- *   fd_obs_coarse     values at the points of another grid of the domain, [ch][points], aliased
+ *   fd_obs_coarse     values at the points of another grid of the domain, [ch][points]: with the
+ *                     aliasing that picking values has
  *   fd_obs_pick       values at points of the grid by index into [ch][points], as a mask gives them
  *   fd_obs_matrix     rows A [m][ch][points] acting on values, kept by pointer
  *   fd_obs_functions  <phi_i, x>, phi [m][ch][points], kept by pointer
  *   fd_obs_modal      the function with coefficients mul_k u_k at every point, m = ch * points, as
- *                     by heat or blur; grids only, noise of one standard deviation; by modes */
+ *                     by heat or blur; grids only, noise of one standard deviation. Everything is
+ *                     then done mode by mode */
 fd_obs fd_obs_points(fd_arena *a, const fd_space *s, int m, const double *at, const int *ch);
 fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, const double *half,
                     const int *ch);
@@ -1171,11 +1223,13 @@ fd_obs fd_obs_matrix(fd_arena *a, const fd_space *s, int m, const fd_real *A);
 fd_obs fd_obs_functions(fd_arena *a, const fd_space *s, int m, const fd_real *phi);
 fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul);
 /* fd_obs_noise -- Gamma = sd^2. fd_obs_noise_each -- Gamma = diag(sd_i^2), copied.
- * fd_obs_noise_cov -- Gamma is a covariance [m][m], copied. FD_EDATA for what is none. */
+ * fd_obs_noise_cov -- Gamma is a covariance [m][m], copied. FD_EDATA for what is no standard
+ * deviation or not positive definite. */
 void   fd_obs_noise(fd_arena *a, fd_obs *o, double sd);
 void   fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd);
 void   fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov);
-/* fd_obs_draw -- y = F(x) + eta for b functions, eta_i from stream (r, first + i): test data. */
+/* fd_obs_draw -- y = F(x) + eta for b functions, eta_i from stream (r, first + i): data to test
+ * with. */
 void   fd_obs_draw(const fd_obs *o, fd_rng r, int first, int b, const fd_real *x, double *y,
                    fd_arena scratch);
 /* fd_obs_adjoint -- g = DF(x)* w, the adjoint in L2, for b functions; x NULL where F is linear. */
@@ -1193,8 +1247,9 @@ double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real
 
 /* fd_gain -- the algebra that all linear methods share: with Gamma = L L^T (L = 1 without noise)
  * and L^-1 A C A* L^-T = V^T diag(w) V once, (rho A C A* + kappa Gamma)^-1 costs 2 m^2 for any rho,
- * kappa. x: where a nonlinear F is linearised, or NULL. Costs m products with C and m^3. FD_EDATA
- * where without noise an observation follows from others, FD_ESHAPE where C has other points. */
+ * kappa. x: where a nonlinear F is linearised, NULL otherwise. Costs m applications of C and m^3.
+ * FD_EDATA where there is no noise and an observation follows from the others, FD_ESHAPE where C
+ * has other points. */
 typedef struct {
     const fd_obs *o;
     const fd_cov *c;
@@ -1202,14 +1257,16 @@ typedef struct {
     double *w, *V;             /* [m], and rows of [m][m]; of fd_obs_modal [modes], NULL */
 } fd_gain;
 fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x);
-/* fd_gain_solve -- z = (rho A C A* + kappa Gamma)^-1 r for b vectors [m]; z may be r. */
+/* fd_gain_solve -- z = (rho A C A* + kappa Gamma)^-1 r for b vectors [m]; z may be r. kappa is not
+ * looked at where there is no noise. */
 void     fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const double *r,
                        double *z, fd_arena scratch);
 /* fd_gain_add -- x += scale C A* z for b functions. */
 void     fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real *x,
                      fd_arena scratch);
 /* fd_gain_condition -- x += rho C A* (rho A C A* + Gamma)^-1 (y - A x - eta) for b functions, y and
- * eta [b][m], eta NULL: 0. With x ~ N(mean, rho C), eta ~ N(0, Gamma) it draws the posterior. */
+ * eta [b][m], eta NULL: 0. With x ~ N(mean, rho C) and eta ~ N(0, Gamma) the result is a draw of
+ * the posterior of that prior. */
 void     fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta,
                            fd_real *x, fd_arena scratch);
 /* fd_gain_logdet -- log det(rho A C A* + kappa Gamma). */
@@ -1247,7 +1304,8 @@ void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch);
  *
  * Every process and sampler then draws from the posterior. S_j is factored for each time, n m^3,
  * but once where n = 1 and c is a multiple of C. Predicts FD_X0; no vjp; var where n = 1, so that
- * fd_loglik has the density given y. For other models and modes see FD_GUIDE_EXACT. */
+ * fd_loglik has the density given y. For other models and modes see FD_GUIDE_EXACT, which is the
+ * same for a Gaussian. */
 fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const double *w,
                              const fd_real *means, const fd_cov *const c[], const fd_obs *o,
                              const double *y);
@@ -1257,8 +1315,9 @@ fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const doub
  *
  *     tr(C S^-1 C),   S = m^2 C_y + v C,   C_y = c0 - c0 A* (A c0 A* + Gamma)^-1 A c0
  *
- * the singularity of [CDE]. As v -> 0 it tends to tr(C c0^-1 C) + tr(C A* Gamma^-1 A C): finite;
- * without noise it grows as (1/v) tr(C A* (A C A*)^-1 A C) where c0 = C. FD_EARG where v = 0. */
+ * the singularity of [CDE]. As v -> 0 it tends to tr(C c0^-1 C) + tr(C A* Gamma^-1 A C): noisy
+ * observations add something finite, without noise it grows as (1/v) tr(C A* (A C A*)^-1 A C) where
+ * c0 = C. FD_EARG where v = 0. */
 double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, double t,
                       fd_arena scratch);
 
@@ -1298,26 +1357,31 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how);
  *     z = (A C A* + Gamma)^-1 (y - A x - e),    x += C A* z,    e += Gamma z */
 void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e, fd_arena scratch);
 /* fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since
- * it changes a set of measure 0. "Replacement" of known points by noised data is the same. */
+ * at a point it changes a set of measure 0. "Replacement" of known points by noised data is the
+ * same. */
 void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch);
 /* fd_project_denoised -- x += m (D' - D), e likewise, where D', De' are D, De projected on
  * A D + De = y, and m is at t, where x is. It turns a step to m D + s eps into one with the
  * projected D and the same eps. For deterministic schemes and scalar processes: it keeps the noise
  * that the model sees, so that the state is not the path's. That does not move D' if m is one
- * number; where it is another for each mode the mean goes astray. */
+ * number; where it is another for each mode the mean goes astray, by a third of itself for fd_heat
+ * with data of its own covariance. */
 void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b, const double *y,
                          const fd_real *d, const double *de, fd_real *x, double *e,
                          fd_arena scratch);
-/* fd_path_move -- path [b][m], what is observed of the noised state, from time `from` to t < from:
+/* fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to
+ * that at t < from:
  *   FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; from = INFINITY begins it
  *   FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
  *   FD_PATH_MEAN    m y
- * z [b][m] ~ N(0, 1). Scalar processes only, for which A m x0 follows from A x0 = y. */
+ * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each
+ * mode, A m x0 does not follow from A x0 = y. */
 enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
 void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
                   const double *y, const double *z, double *path, fd_arena scratch);
-/* fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL;
- * z [b][m] ~ N(0, 1) or NULL. One-stage schemes, scalar processes; e starts as sqrt(v) L z. */
+/* fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, written to de
+ * [b][m] where not NULL; z [b][m] ~ N(0, 1) or NULL. One-stage schemes and scalar processes only; e
+ * starts as sqrt(v) L z. */
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch);
 
@@ -1331,7 +1395,8 @@ fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
  *     Sigma_t = r C - r^2 C A* Q^-1 A C
  *
  * raw.eval(z, t) = D(z; Sigma_t), the mean of x0 given z = x0 + N(0, Sigma_t): train it on pairs of
- * x0 and x0 plus fd_ucos_noise, function i with draw first + i. For scalar processes with m > 0. */
+ * x0 and x0 plus fd_ucos_noise, function i with draw first + i; no y is needed. For processes of
+ * one m > 0 and v for all modes. */
 fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw);
 void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b,
                        const double *t, fd_real *n, fd_arena scratch);
@@ -1342,7 +1407,8 @@ void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int firs
  *
  * from pairs of functions and observations of them [CDE; Survey eq. 5.3], where G and cin are those
  * of fd_precond. The base B and cout:
- *   FD_BASE_NONE   none, nor G: F([x, z], t) is the prediction of kind `predicts`, as published
+ *   FD_BASE_NONE   there is none, and no G: F([x, z], t) is itself the prediction of kind
+ *                  `predicts`, as published
  *   FD_BASE_MODEL  a model that knows nothing of y; cout as of fd_precond. With fd_oracle_gauss
  *                  this is fd_precond with channels; with a trained one, which stays as it is, and
  *                  FD_SEES_SLOPE beside others it is [SGT code, 1DExample/train_htransform.py]
@@ -1394,7 +1460,8 @@ void          fd_amortised_pair(const fd_amortised *w, int b, const double *y, c
  * without a base `predicts`; no vjp. */
 fd_model      fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y, fd_model raw);
 
-/* fd_time_at -- the t in [tmin, tmax] with sqrt(v)/m = sigma (where mu = 0), or the nearer end. */
+/* fd_time_at -- the time in [tmin, tmax] at which sqrt(v)/m = sigma (of the mode mu = 0), or the
+ * nearer end. */
 double   fd_time_at(const fd_process *p, double sigma);
 /* fd_split_gibbs -- one sweep over b functions x for the joint law p(x) N(z; x, rho^2 C)
  * exp(-Phi(z)) of a linear F:
@@ -1405,17 +1472,21 @@ double   fd_time_at(const fd_process *p, double sigma);
  * is smoother than the prior. */
 void     fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho,
                         fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
-/* fd_esmda -- a step of [ES-MDA] on an ensemble of b functions x, with its covariances, any F:
+/* fd_esmda -- one step of [ES-MDA] on an ensemble of b functions x, F linear or not: with
+ * covariances of the ensemble,
  *     x_j += C_xd (C_dd + alpha Gamma)^-1 (y + sqrt(alpha) eta_j - F(x_j))
- * Steps whose 1/alpha sum to 1 draw the posterior of a Gaussian prior and a linear F, b large. */
+ * Steps whose 1/alpha sum to 1 draw from the posterior of a Gaussian prior and a linear F as b
+ * grows. */
 void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x,
                   fd_arena scratch);
-/* fd_particles -- twisted particles: n states, moved by a one-stage scheme, weighted with
+/* fd_particles -- twisted particles: n states through the steps of a one-stage scheme, weighted
+ * with
  *     G_k(x) = N(y; A D(x, t_k), Gamma + v_k A C A*),  at the end N(y; A x, Gamma),
  * and resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y;
- * else by its guidance, whose weight is exact. A guided step needs noise. At the end the weighted
- * states are draws of the posterior of the sampler's own law, up to n, and
- * exp(fd_particles_evidence) estimates p(y) without bias. guide->model and p are those of how. */
+ * else by its guidance, whose weight is exact. Noise of the scheme must be above 0 for a guided
+ * step. At the end the weighted states are draws of the posterior of the sampler's own law, up to
+ * n, and exp(fd_particles_evidence) is an unbiased estimate of p(y). guide->model and p are those
+ * of how. */
 typedef struct {
     fd_run *run;                         /* run->x [n][ch][points] */
     const fd_gain *gain;
@@ -1445,13 +1516,16 @@ void     fd_particles_resample(fd_particles *p, fd_arena scratch);
  *     d(z, t) = (z - D(z, t))/sigma_t,    z1 = z + (sigma_s - sigma_t) d(z, t),
  *     z' = z + (sigma_s - sigma_t) (d(z, t) + d(z1, s))/2 - w grad_z L(D(z1, s))
  *
- * The gradient is in values at points, without C. Where v(s) = 0 the step is Euler's, with D(z, t).
+ * The gradient is in the values at the points, without C. Where v(s) = 0 the step is Euler's, with
+ * D(z, t) in both places.
  *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t), in the last step 0. Theirs
  *                    [FunDPS code, generation/dps.py]: 500 steps, sigma from 80 to .002 by FD_RHO
- *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for Helmholtz, Navier-Stokes
+ *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for inverse problems of Helmholtz and
+ *                    Navier-Stokes
  *   FD_DIFFUSIONPDE  L = the root of the sum of (y - F(D))^2; w = zeta, in the last fifth of the
  *                    steps zeta/10 [DiffusionPDE eqs. 8, 9; alg. 1]. Theirs: 2000 steps, C white
- * The observation's noise does not count. FD_EARG for a model without vjp, a modal process. */
+ * The noise of the observation is not looked at. FD_EARG for a model without vjp and for a modal
+ * process. */
 enum { FD_FUNDPS = 1, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
 typedef struct {
     fd_sampler how;                      /* p, model, t, steps */
@@ -1537,9 +1611,11 @@ void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd
  *   FD_MCMC_MALA   inf-MALA [inf-HMC]: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h),
  *                  0 < h <= 2, accepted with min(1, exp(r(u,v) - r(v,u))), g = grad Phi(u),
  *                  r(u,v) = Phi(u) + <v - u, g>/2 + h <u + v, g>/4 + h <g, C g>/4
- *   FD_MCMC_HMC    [inf-HMC]: `leaps` steps of p -= h/2 C g, rotation of (u, p) by h, p -= h/2 C g
+ *   FD_MCMC_HMC    [inf-HMC]: `leaps` steps of length h of p -= h/2 C g, rotation of (u, p) by h,
+ *                  p -= h/2 C g
  *   FD_MCMC_SLICE  elliptical slice [ESS]: no step to choose, never rejects
- *   FD_MCMC_WALK   random walk v = u + h xi: the control, which collapses as the grid is refined */
+ *   FD_MCMC_WALK   random walk v = u + h xi, accepted by the finite-dimensional ratio: the control
+ *                  that collapses as the grid is refined */
 enum { FD_MCMC_PCN = 1, FD_MCMC_MALA, FD_MCMC_HMC, FD_MCMC_SLICE, FD_MCMC_WALK };
 typedef struct {
     const fd_cov *prior;
@@ -1563,10 +1639,12 @@ typedef struct {
     double phi, ratio;                   /* Phi(x); log of the last acceptance ratio, slice: 0 */
     fd_real *u, *g;                      /* x - mean; gradient at x where needed, [ch][points] */
 } fd_chain;
-/* fd_chain_begin -- a chain from x, NULL: a draw of the prior. FD_ENAN where Phi is no number. */
+/* fd_chain_begin -- a chain that starts at x; NULL: at a draw of the prior. A Phi that is not a
+ * number there is FD_ENAN. */
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
 /* fd_chain_resume -- a chain goes on: with the same how, r and id as before and its u, k, h,
- * accepted and calls, its further steps have the same bits as if it had not been interrupted. */
+ * accepted and calls, its further steps have the same bits as if it had not been interrupted. Phi
+ * and the gradient are computed again. */
 fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u,
                           uint32_t k, double h, long long accepted, long long calls);
 /* fd_chain_step -- one step; 1 where it moved. A Phi that is not a number rejects. */
@@ -1583,14 +1661,16 @@ fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_po
  *   FD_LEVY_LAPLACE    Laplace with scale b
  *   FD_LEVY_STUDENT    Student with scale b and nu degrees of freedom
  *   FD_LEVY_BERNOULLI  Laplace with probability `chance`, else 0
- * w [points - 1]: variances of the increments, at first b^2. sweep: its number, for the noise. */
+ * w [points - 1] are the variances of the increments, 0 for those that are 0; begin with b^2.
+ * sweep: its number, for the noise. */
 enum { FD_LEVY_LAPLACE = 1, FD_LEVY_STUDENT, FD_LEVY_BERNOULLI };
 typedef struct { int law; double s0, b, nu, chance; } fd_levy;
 void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep,
                    double *w, fd_real *x, fd_arena scratch);
 /* fd_iact -- integrated autocorrelation time 1 + 2 sum rho_t of n numbers, by Geyer's initial
  * positive sequence, made monotone. fd_rhat -- split R-hat of `chains` series of n numbers each,
- * x [chains][n]. fd_ess -- effective sample size. NAN for fewer than 4 numbers a half. */
+ * x [chains][n]. fd_ess -- effective sample size of all of them. NAN for fewer than 4 numbers a
+ * half. */
 double fd_iact(int n, const double *x, fd_arena scratch);
 double fd_rhat(int chains, int n, const double *x, fd_arena scratch);
 double fd_ess(int chains, int n, const double *x, fd_arena scratch);
@@ -1633,16 +1713,20 @@ typedef struct {
 fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
 /* fd_linear_dbfs -- the process of [DBFS code, dbfs/dbfs_mnist.py] on an image's pixels, on Neumann
  * grids: a_k = 1 + sum_i (pi k_i/n_i)^2, and in the orthonormal cosine transform of the pixels the
- * noise a_k^-.02/energy^2, nearly white. k_i/n_i is a frequency per pixel: on a finer grid the same
- * function has another process, unlike fd_linear_heat's. noise is NULL where it fails. */
+ * noise a_k^-.02/energy^2, nearly white. k_i/n_i is a frequency per pixel: on a grid twice as fine
+ * the same function has another process, which fd_linear_heat avoids. noise is NULL where it
+ * fails. */
 fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T);
-/* fd_linear_law -- e^-a(t-s) and the variance q g(t - s) of each mode, [modes] or NULL. */
+/* fd_linear_law -- e^-a(t-s) and the variance q g(t - s) of each mode, [modes] each, either may be
+ * NULL. */
 void   fd_linear_law(const fd_linear *l, double s, double t, double *decay, double *var,
                      fd_arena scratch);
-/* fd_linear_step -- x from s to t > s without condition, exact; xi ~ N(0, Q), NULL: 0. */
+/* fd_linear_step -- x from s to t > s without condition, exact, with xi ~ N(0, Q) given, or NULL
+ * for none. */
 void   fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *xi,
                       fd_arena scratch);
-/* fd_bridge_step -- x from s to t, s < t <= T, given X_T = end, exact for any a; R = T - s
+/* fd_bridge_step -- x from s to t, s < t <= T, given X_T = end, b of each, exact, without overflow
+ * for any a: with R = T - s
  *     x_k = [e^-a(t-s) g(T - t) x_k + e^-a(T-t) g(t - s) end_k
  *            + sqrt(q g(t-s) g(T-t) g(R)) xi]/g(R)
  * which is [sinh(a (T-t)) x + sinh(a (t-s)) end]/sinh(aR) with the variance
@@ -1656,7 +1740,8 @@ void   fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real 
                       const fd_real *end, const fd_real *xi, fd_real *x, fd_arena scratch);
 /* fd_bridge_path -- whole bridges at steps + 1 equal times of [0, T], path
  * [b][steps+1][ch][points], from x0 to end: what fd_bridge_step gives with fd_cov_draw(noise,
- * stream (r, 'w', k), first, ..) for step k, to rounding: the state stays in modes; T exactly. */
+ * stream (r, 'w', k), first, ..) for the step to time k, to rounding, but the state stays in modes.
+ * T is met exactly. */
 void   fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
                       const fd_real *end, fd_real *path, fd_arena scratch);
 /* fd_bridge_drift -- y = -A x + Q grad log h, t < T [Survey eqs. 5.1, 5.2], given X_T = end or, in
@@ -1667,8 +1752,9 @@ void   fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, co
                        fd_real *y, fd_arena scratch);
 /* fd_bridge_cost -- |end - e^-AT x0|^2 in the Cameron-Martin norm of X_T, sum_k (..)^2/(q g(T)): 2
  * log of how much less likely the end is than the mean. A bridge on functions exists where the sum
- * converges. upper, where not NULL, gets the part of the upper half of all wavenumbers, which then
- * tends to 0. FD_EDATA where the end differs in a mode without noise; then NAN. */
+ * converges. upper, where not NULL, gets the part of the modes of the upper half of all
+ * wavenumbers, which then tends to 0 as the grid is refined. FD_EDATA where the end differs in a
+ * mode without noise; then NAN. */
 double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
                       fd_arena scratch);
 /* fd_bridge_end -- end = E[X_T | X_t = x, y] for what is observed of X_T, F linear, y [m]: kriging
@@ -1728,7 +1814,8 @@ typedef struct {
  *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X, t + h, for Stratonovich's */
 void   fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
                       const double *dW, fd_arena scratch);
-/* fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or if NULL by differences. */
+/* fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
+ * of fourth order. */
 void   fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch);
 /* fd_system_target -- what a network at (x', t + h) should say of the step from x to x', b of them,
  * to learn the time reversal from paths [Baker et al. code, sdebridge/diffusion_bridge.py];
@@ -1833,8 +1920,9 @@ double fd_proposal_mean(int n, const double *logw, double *ess);
  *   ito     1: with the drift F^+ of sum_l (Dk)_il (R k)_il/2, by which FD_SDE_EULER follows the
  *           flow in Stratonovich's sense, as FD_SDE_HEUN does without it
  *
- * Where centres are farther apart than width Sigma is nearly singular: learn the pull. All is kept
- * by pointer. FD_EARG for a number out of range, FD_ESHAPE where 2M - 1 > P or M > 32. */
+ * Where centres are farther apart than width, Sigma is close to singular: learn the pull, not the
+ * score. What is given is kept by pointer. FD_EARG for a number out of its range, FD_ESHAPE where
+ * 2M - 1 > P or M > 32. */
 typedef struct {
     int points, dim, centres;
     const double *centre;                /* [L][dim] */
@@ -1850,8 +1938,9 @@ void   fd_kunita_state(const fd_shapes *how, int b, const double *x, double *z);
 
 /* --- Rewards -------------------------------------------------------------------------------------
  *
- * A sampler whose step is x' = mu(x) + s xi, xi ~ N(0, C), is a policy; a learned one may differ by
- * a function of the Cameron-Martin space only, or the two laws exclude each other.
+ * A sampler whose step is x' = mu(x) + s xi, xi ~ N(0, C), is a policy; one that is learned may
+ * differ from it by a function of the Cameron-Martin space only, or the two laws exclude each
+ * other.
  *
  * fd_policy_ratio -- log p_new(x')/p_old(x') = (<D, x' - mu_old>_C - |D|_C^2/2)/s^2,
  * D = mu_new - mu_old, of b steps; norm, where not NULL: |D|_C of each, which on finer grids has a
@@ -1860,27 +1949,32 @@ void   fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new,
                        const fd_real *mu_old, const fd_real *next, double *ratio, double *norm,
                        fd_arena scratch);
 /* fd_policy_pull -- y = C^power C^-1 (x' - mu)/s^2. power 0 is the gradient of log p(x') in mu, in
- * L2; 1 or 1/2 puts C or C^1/2 in front of it, as a network for mu may have it. */
+ * L2; 1 or 1/2 puts C or C^1/2 in front of it, as a parametrisation of mu by a network may have
+ * it. */
 void   fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_real *mu,
                       const fd_real *next, fd_real *y, fd_arena scratch);
 /* fd_policy_weight -- what multiplies that gradient for a step of this log ratio and advantage:
  *   FD_POLICY_PLAIN    A: REINFORCE [DDPO eq. DDPO_SF]; at the policy that drew the path
  *   FD_POLICY_RATIO    rho A: importance weights step by step [DDPO eq. DDPO_IS]
  *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip
- *                      (A < 0): the slope of min(rho A, clip(rho) A) */
+ *                      (A < 0): the slope of min(rho A, clip(rho) A). [DDPO] averages log p over
+ *                      pixels; this sums over modes */
 enum { FD_POLICY_PLAIN = 1, FD_POLICY_RATIO, FD_POLICY_CLIPPED };
 double fd_policy_weight(int rule, double ratio, double advantage, double clip);
-/* fd_advantages -- (r - mean)/(deviation + 1e-8), within +-most (5 in [DDPO]; 0: any size). */
+/* fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way (5 in [DDPO]; 0: any
+ * size). */
 void   fd_advantages(int n, const double *r, double most, double *adv, fd_status *st);
-/* fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. With
- * many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76; DDPO sec. 4.2], and n rounds
- * are that with n beta, which collapses: fit to draws of the first law, or keep a KL to it. */
+/* fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. In
+ * the limit of many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76; DDPO sec. 4.2],
+ * and n rounds are that with n beta, which collapses: fit to draws of the first law, or keep a KL
+ * to it. */
 void   fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st);
 /* fd_policy_model -- D = D_old + (C/lam_max)^power (D_now - D_old), C the noise of p: whatever
  * `now` says, D - D_old is a function of the Cameron-Martin space for power 1/2, and then
- * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0 gives D_now,
- * no policy on finer grids. vjp where both models predict FD_X0 and have theirs; var is that of the
- * old one, so that FD_ANCESTRAL_OPTIMAL makes the same noise. FD_EARG for power < 0. */
+ * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0 gives D_now
+ * there, which on finer grids is no policy. vjp where both models predict FD_X0 and have theirs;
+ * var is that of the old one, so that FD_ANCESTRAL_OPTIMAL makes the same noise. FD_EARG for
+ * power < 0. */
 fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_model now,
                          double power);
 /* fd_policy_best -- the best policy of a linear reward for the chain x' = a_k x + s_k z of n steps,
@@ -1940,7 +2034,8 @@ void    fd_tape_end(fd_tape *t);
 fd_var *fd_input(fd_tape *t, int nd, const int n[], const fd_real *x);
 fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g);
 /* fd_grad -- d sum(y) / d x_i for each i as variables on the tape (zeros where y does not depend on
- * x_i). dy: weights of y, NULL: ones. FD_EARG for a constant, and on an FD_EVAL tape. */
+ * x_i). dy: the weight of each entry of y, NULL for ones. FD_EARG for a constant, and on an FD_EVAL
+ * tape. */
 void    fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd_var *dx[]);
 /* fd_backward -- add d sum(loss) / d p to p->g of every parameter on the tape. */
 void    fd_backward(fd_tape *t, fd_var *loss);
@@ -1965,12 +2060,14 @@ fd_var *fd_reshape(fd_tape *t, fd_var *x, int nd, const int n[]);
 fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[]);  /* axis i of y: axis order[i] of x */
 fd_var *fd_concat(fd_tape *t, fd_var *x, fd_var *y, int axis);
 fd_var *fd_slice(fd_tape *t, fd_var *x, int axis, int from, int len);
-/* fd_softmax -- over the last axis; fd_layernorm -- (x - mean)/sqrt(var + eps) gain [c] + bias. */
+/* fd_softmax -- over the last axis. fd_layernorm -- (x - mean)/sqrt(var + eps) gain + bias over the
+ * last axis; gain, bias [c]. */
 fd_var *fd_softmax(fd_tape *t, fd_var *x);
 fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double eps);
 /* fd_groupnorm -- (x - m)/sqrt(mean (x - m)^2 + eps) gain + bias, x [b][n..][c]: m (centred = 0: 0)
  * and the mean square over the domain and the c/groups channels of a group; groups = c: instance
- * norm. Averages over the domain are those of the function on every grid, up to quadrature. */
+ * norm. Averages over the domain are those of the function on every grid, up to quadrature; those
+ * over a batch would not be. */
 fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gain, fd_var *bias,
                      double eps);
 /* fd_attention -- softmax(q k^T / sqrt(d/heads)) v, head by head [Attention]: q [b][n][d], k
@@ -1978,12 +2075,14 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
  * .. of v. */
 fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads);
 /* fd_attention_over -- the same with keys that are points of a domain, of the given weights [m],
- * NULL for equal ones: probabilities of key j proportional to weight_j exp(q k_j / sqrt(..)), which
- * is a quadrature of an integral over the domain [Continuum]. FD_EDATA for a weight <= 0. */
+ * NULL for equal ones: probabilities of key j proportional to weight_j exp(q k_j / sqrt(..)),
+ * which is a quadrature of an integral over the domain [Continuum]. FD_EDATA for a weight that is
+ * not positive. */
 fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads,
                           const fd_real *weight);
 /* fd_patches -- x [b][n0]..[ch] to tokens [b][T][p0..ch]: tokens row by row, inside one row,
- * column, channel. p[a] divides n[a]. fd_unpatches -- back to axes n: inverse and transpose. */
+ * column, channel. p[a] divides n[a]. fd_unpatches -- back to axes n: its inverse and its
+ * transpose. */
 fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[]);
 fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[]);
 /* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o); 1..3 axes. bc: the
@@ -2003,7 +2102,8 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[]);
  * n x n for each tap of an axis. */
 fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[]);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] ->
- * [b][m][c]; index [m][k], weight [m][k] or NULL for ones, both kept by pointer. */
+ * [b][m][c]; index [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours,
+ * interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
 /* fd_fourier_features -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m].
  * fd_gabor -- sin(omega x) exp(-decay x^2), each entry [FDP code, models/mlp_modulation.py].
@@ -2011,8 +2111,9 @@ fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const 
 fd_var *fd_fourier_features(fd_tape *t, fd_var *x, fd_var *freq);
 fd_var *fd_gabor(fd_tape *t, fd_var *x, double omega, double decay);
 fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss);
-/* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: by its modes, as fd_resample. bc
- * NULL: periodic. On 1 point of a periodic or Neumann axis: the mean. */
+/* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept,
+ * Nyquist modes dropped, as fd_resample. bc NULL: periodic. On 1 point of a periodic or Neumann
+ * axis: the mean. */
 fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]);
 /* fd_spectral -- spectral convolution [FNO eq. 4], channels last, x [b][n0]..[ci], y [b][n0]..[co],
  *
@@ -2028,7 +2129,8 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
 fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[]);
 /* fd_cov_apply -- C^p x on the tape, x [b][ch][points] (self-adjoint). */
 fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
-/* fd_mse_loss -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space, x [b][ch][points]; w NULL: 1. */
+/* fd_mse_loss -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for
+ * ones. */
 fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w);
 
 /* ---- 16. Networks -------------------------------------------------------------------------------
@@ -2435,10 +2537,12 @@ double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
  * stb_image_write, the only part that calls malloc. */
 
 typedef struct { int nd, n[FD_MAXD]; fd_real *x; } fd_array;            /* x NULL: failed */
-/* type: of the numbers as the file calls them ("F16", "<i8"), or NULL; not used in saving */
+/* type: of the numbers as the file calls them ("F16", "<i8"), or NULL; not looked at by the
+ * functions that save */
 typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; const char *type; } fd_tensor;
 typedef struct { const char *key, *value; } fd_meta;
-/* other: entries that hold no numbers of ours: x is NULL, type says why; they are not saved */
+/* other: entries of a file that hold no numbers of ours: x is NULL, type says why. They are not
+ * saved. */
 typedef struct {
     int count, metas;
     fd_tensor *tensor;
@@ -2450,9 +2554,11 @@ typedef struct {
 /* fd_npy_save -- .npy version 1, C order, '<f4' or '<f8' as fd_real is. */
 int        fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x);
 /* fd_npy_load -- versions 1-3, either byte order and array order, dtypes b1, u/i 1-8, f2, f4, f8,
- * and c8, c16 by any name that numpy has for them: complex numbers come as a last axis of 2. */
+ * and c8, c16 by any name that numpy has for them: complex numbers come as a last axis of 2, real
+ * and imaginary part. */
 fd_array   fd_npy_load(fd_arena *a, const char *path);
-/* fd_idx_load -- IDX (MNIST's), all six types, as stored (0..255 for bytes), not gzipped. */
+/* fd_idx_load -- IDX (MNIST's), all six types, as stored (0..255 for bytes). A .gz gets an error
+ * that says to gunzip it. */
 fd_array   fd_idx_load(fd_arena *a, const char *path);
 /* fd_load -- .npy or IDX, told apart by their first bytes. */
 fd_array   fd_load(fd_arena *a, const char *path);
@@ -2462,11 +2568,13 @@ int        fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
 int        fd_npz_save(fd_status *st, const char *path, const fd_tensors *f);
 /* fd_tensors_load -- either, told apart by the first bytes: .safetensors of all its integers and
  * floats of 16 to 64 bits and C64 (a last axis of 2), or .npz, not compressed, of the dtypes of
- * fd_npy_load. Entries of other types (strings, 8-bit floats), with more than 6 axes or, in a zip,
- * that are no .npy, are listed in `other`; a compressed .npy gets an error that names it. */
+ * fd_npy_load. Entries of other types (strings, objects, 8-bit floats), with more than 6 axes or,
+ * in a zip, that are no .npy, are listed in `other`; a compressed .npy gets an error that names
+ * it. */
 fd_tensors fd_tensors_load(fd_arena *a, const char *path);
 /* fd_tensor_find, fd_meta_find -- by name; NULL where there is none.
- * fd_tensor_need -- the same, but FD_EDATA with the name where it is missing or has no numbers. */
+ * fd_tensor_need -- the same, but it is FD_EDATA with the name where the tensor is missing or holds
+ * no numbers. */
 const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);
 const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f,
                                 const char *name);
@@ -2506,7 +2614,8 @@ fd_tensors fd_net_restore(fd_arena *a, const char *path, fd_net *net, fd_opt **o
  * is appended to the input, and here coords and time say what its channels are. From release 1 on
  * coordinates are open, and before 2.0 an odd number of modes means others (version 1). Of all its
  * releases: Tucker and CP factors, separable weights, group norms, channel MLPs (from 0.3 on),
- * every kind of skip. Weights of more modes than are used (max_n_modes) look like any. */
+ * every kind of skip. Weights of more modes than are used (max_n_modes) look like any: modes
+ * tells. */
 enum {
     FD_FROM_NONE,
     FD_FROM_FNO,             /* fc0, conv0.weights1.., w0.., fc1, fc2 [FNO; KER; ML] */
@@ -2543,7 +2652,8 @@ void fd_colour(int map, double u, unsigned char rgb[3]);
  *     double d2 = fd_energy_distance(&s, m, samples, n, data); */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| their
- * wavenumber (fd_wave), channels summed; e[bins]. */
+ * wavenumber (fd_wave), channels summed; e[bins]. [FFM code, util/eval.py] sums complex
+ * coefficients and so measures phases and the grid. */
 void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e,
                    fd_arena scratch);
 /* fd_energy_distance -- 2 E|X-Y| - E|X-X'| - E|Y-Y'|, L2 norms, unbiased. */
@@ -2560,13 +2670,16 @@ double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real 
 /* fd_sliced_w2 -- mean over proj random unit directions of the squared W2 of the projections. */
 double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real *x, int n,
                     const fd_real *y, fd_arena scratch);
-/* fd_frechet -- |mean_x - mean_y|^2 + Tr(Sx + Sy - 2 (Sx Sy)^1/2) on `pcs` components of y. */
+/* fd_frechet -- |mean_x - mean_y|^2 + Tr(Sx + Sy - 2 (Sx Sy)^1/2) on the first `pcs` principal
+ * components of y. */
 double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, const fd_real *y,
                   fd_arena scratch);
-/* fd_w2_modes -- the same for covariances diagonal in modes: sum dM^2 + (sd_x - sd_y)^2. */
+/* fd_w2_modes -- the same with both covariances diagonal in the modes:
+ * sum dM^2 + (sd_x - sd_y)^2. */
 double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y,
                    fd_arena scratch);
-/* fd_crps -- continuous ranked probability score of an ensemble [m], mean over points. */
+/* fd_crps -- continuous ranked probability score of an ensemble [m] against a truth, mean over
+ * points. */
 double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth, fd_arena scratch);
 
 /* ---- What the .c files share: not part of the interface ------------------------------------ */
@@ -2597,10 +2710,11 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
 #define FD_SCALAR
 #endif
 
-/* --- Vectors --- fd_vec is FD_W numbers side by side; + - * / act on each. Where the compiler has
- * no vector types FD_W is 1 and fd_vec is fd_real. No operation mixes lanes, so no result depends
- * on FD_W; the end of a row goes through the same code by vload_n and vstore_n, so none depends on
- * its place. */
+/* --- Vectors ---
+ * fd_vec is FD_W numbers side by side; + - * / act on each. Where the compiler has no vector types
+ * FD_W is 1 and fd_vec is fd_real. No operation mixes lanes, so no result depends on FD_W; the end
+ * of a row goes through the same code by vload_n and vstore_n, so none depends on its place
+ * either. */
 #if defined(FD_SCALAR) || !defined(__GNUC__)
 #define FD_BYTES 0
 #elif defined(__AVX512F__)
