@@ -1108,8 +1108,8 @@ double  fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd
  *     dx = (u - c e) dr + sqrt(2 c G) dW^C        up,
  *     dx = (-u - c e) d(-r) + sqrt(2 c G) dW^C    down
  *
- * (their epsilon is c G: with any other the drift has a pole at the ends). For a law N(0, C) at one
- * end see fd_path: then the score is that of a process. */
+ * [Albergo et al. eqs. 2.20-2.23] (their epsilon is c G: with any other the drift has a pole at the
+ * ends). For a law N(0, C) at one end see fd_path: then the score is that of a process. */
 
 typedef struct {
     const fd_cov *noise;

@@ -1821,7 +1821,7 @@ static const char *norm_weight(const norm_tab *n, double t, ptrdiff_t k)
        : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam)
            / weight_d2(c, conv_base(n->kind))
        : norm == FD_NORM_STEP ? .5 * q / lam / weight_d2(c, conv_base(n->kind))
-       : 1;                                                               /* [DDPM eqs. 8-10, 12] */
+       : 1;                                              /* [DDPM eqs. 8-10, 12; DDPO eq. 1] */
     if (lam == 0 && norm != FD_NORM_H && norm != FD_NORM_SOBOLEV) *w = 0;
     if (conv_power(n->kind) > 0) *w *= pow(lam, 2 * conv_power(n->kind));
     return isfinite(*w) && *w >= 0 ? NULL : "no such weight at this t: m, v or q is 0";
