@@ -2910,7 +2910,8 @@ static fd_var *coord_forward(fd_pass *p, const fd_arch *a, const fd_space *s, fd
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
 }
 
-/* --- Networks that adapt to what they are given [MAML sec. 2.2, eq. 1, algs. 1, 2; Meta-SGD alg. 1] --- */
+/* --- Networks that adapt to what they are given ---
+ * [MAML sec. 2.2, eq. 1, algs. 1, 2; Meta-SGD alg. 1] */
 
 fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
                  fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self)
