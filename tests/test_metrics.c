@@ -464,7 +464,7 @@ static void robust(void)
     st.code = FD_OK;
     double cost = 1;
     int to = -7;
-    for (size_t size = 0; size < 512; size += 64) {
+    for (size_t size = 0; size < 2048; size += 64) {         /* with red zones it needs more */
         fd_arena few = fd_arena_over(mem, size, &st);
         const double sum = fd_assignment(1, &cost, &to, few);
         OK(st.code ? st.code == FD_ENOMEM && isnan(sum) : sum == 1 && to == 0, "%d bytes",

@@ -1272,13 +1272,13 @@ static void several(void)
     OK(!fd_proposal_new(&a, &bad) && st.code == FD_EARG, "a value at the end is the end");
     st.code = FD_OK;
     for (int i = 0; i < 12; i++) {
-        static const int twice[2] = { 2, 2 };
+        static const int twice[2] = { 2, 2 }, never[1] = { 0 };
         fd_proposal no = bad;
         fd_system empty = turning;
         double times[K + 1], last[2] = { 0, INFINITY };
         memcpy(times, t, sizeof times);
         no.when = (int[]){ 1 };
-        if (i == 0) no.when = (int[]){ 0 };
+        if (i == 0) no.when = never;
         if (i == 1) no.when = NULL;
         if (i == 2) no.values = NULL;
         if (i == 3) no.noise = NULL;
