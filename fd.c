@@ -2219,8 +2219,8 @@ typedef struct {
 } cov_draws;
 
 /* Rows lo .. hi-1 of whole functions, numbered over (function, channel, indices before the last
- * axis), to u from row `lo` on. The modes of a row take the normals of groups of blocks, 32 modes a group, in their
- * order; as many rows as fill the groups of a call are drawn together. */
+ * axis), to u from row `lo` on. The modes of a row take the normals of groups of blocks, 32 modes a
+ * group, in their order; as many rows as fill the groups of a call are drawn together. */
 static void cov_draw_rows(const cov_draws *d, ptrdiff_t lo, ptrdiff_t hi, fd_real *u)
 {
     float z[32 * RNG_GROUPS];

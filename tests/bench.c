@@ -39,7 +39,7 @@ enum { ROUNDS = 7, PEERS = 3, MAXROWS = 64 };
 #if FD_BYTES
 #define TABLE "bench"
 #elif defined(FD_PLAIN)
-#define TABLE "bench-plain"                   /* tables of their own: they do not replace the first */
+#define TABLE "bench-plain"                   /* tables of their own: the first one stays */
 #else
 #define TABLE "bench-scalar"
 #endif

@@ -111,7 +111,7 @@ static void do_reading(fd_arena a)
     }
 }
 
-/* ---- What hash.c does not compute ------------------------------------------------------------- */
+/* ---- What hash.c does not compute ------------------------------------------------------------ */
 
 static void do_losses(fd_arena a)
 {
@@ -224,7 +224,8 @@ static void do_more_chains(fd_arena a)
     fd_langevin_implicit(k.noise, k.mean, &phi, .1, B, x, k.xi, a), eat(B * N, x);
     for (int plain = 0; plain < 2; plain++)
         fd_daps_step(k.noise, &phi, .5, .01, plain, B, k.x, x, k.xi, a), eat(B * N, x);
-    const fd_sampler flow = { .p = &k.p, .model = k.gauss, .t = k.t, .steps = 8, .scheme = FD_DDIM };
+    const fd_sampler flow = { .p = &k.p, .model = k.gauss, .t = k.t, .steps = 8,
+                              .scheme = FD_DDIM };
     const fd_daps d = { .how = flow, .phi = phi, .inner = 2, .h = .001 };
     fd_daps_level(&d, .3, fd_seed(7), 0, B, x, a), eat(B * N, x);
     const fd_potential latent = fd_latent_potential(&a, &flow, &phi);
@@ -337,7 +338,8 @@ int main(int argc, char **argv)
         { "models", do_models }, { "samplers", do_samplers }, { "densities", do_densities },
         { "posteriors", do_posteriors }, { "chains", do_chains }, { "bridges", do_bridges },
         { "policies", do_policies }, { "losses", do_losses }, { "moves", do_moves },
-        { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "maps", do_maps }, { "files", do_files },
+        { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "maps", do_maps },
+        { "files", do_files },
         { "checkpoints", do_checkpoints }, { "foreign", do_foreign }, { "reading", do_reading } };
     const char *prefix = argc > 1 ? argv[1] : "";
     const long most = argc > 2 ? strtol(argv[2], NULL, 10) : LONG_MAX;

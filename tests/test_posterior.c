@@ -3169,7 +3169,8 @@ static void no_methods(void)
     SAYS(fd_latent_potential(&a, &flow, &phi), FD_EARG, "no such scheme");
     /* Levy processes */
     static const struct { fd_levy p; int n; } wrong[] = {
-        { { 0, 1, 1, 1, .5 }, 2 }, { { 4, 1, 1, 1, .5 }, 2 }, { { FD_LEVY_LAPLACE, 0, 1, 1, .5 }, 2 },
+        { { 0, 1, 1, 1, .5 }, 2 }, { { 4, 1, 1, 1, .5 }, 2 },
+        { { FD_LEVY_LAPLACE, 0, 1, 1, .5 }, 2 },
         { { FD_LEVY_LAPLACE, 1, 0, 1, .5 }, 2 }, { { FD_LEVY_STUDENT, 1, 1, 0, .5 }, 2 },
         { { FD_LEVY_BERNOULLI, 1, 1, 1, 0 }, 2 }, { { FD_LEVY_BERNOULLI, 1, 1, 1, 1 }, 2 },
         { { FD_LEVY_LAPLACE, 1, 1, 1, .5 }, 1 }, { { FD_LEVY_LAPLACE, 1, 1, 1, .5 }, 0 } };
@@ -3265,11 +3266,13 @@ static void same_noise(void)
         fd_gain_add(i ? h : g, .7, 1, z[i], got[i], a);
     }
     for (int i = 0; i < 3; i++)
-        NEAR(z[0][i], z[1][i], TOL(1e-9, 1e-3) * fabs(z[1][i]), "solution %d where F is linearised", i);
+        NEAR(z[0][i], z[1][i], TOL(1e-9, 1e-3) * fabs(z[1][i]), "solution %d where F is linearised",
+             i);
     NEAR(test_maxdiff(SN, got[0], got[1]), 0, TOL(1e-10, 1e-4), "and what it adds");
     NEAR(fd_gain_logdet(g, .7, 1, a), fd_gain_logdet(h, .7, 1, a), TOL(1e-9, 1e-3), "determinant");
     /* two functions at one time have the variance of one */
-    fd_model post = fd_oracle_posterior(&a, &p, 1, NULL, q.m0, (const fd_cov *[]){ q.c0 }, &q.o, q.y);
+    fd_model post = fd_oracle_posterior(&a, &p, 1, NULL, q.m0, (const fd_cov *[]){ q.c0 }, &q.o,
+                                        q.y);
     if (!post.var) { OK(0, "%s", explain(&st)); return; }
     fd_real var[2][B * SN];
     post.var(post.self, &q.s, B, x, t, var[0], a);
@@ -3296,7 +3299,8 @@ static void same_noise(void)
     fd_chain *one = fd_chain_begin(&a, &hmc, fd_seed(1), 0, x);
     fd_chain *no = fd_chain_begin(&a, &none, fd_seed(1), 0, x);
     for (int i = 0; i < 3; i++) fd_chain_step(one, a), fd_chain_step(no, a);
-    OK(one && no && !memcmp(one->u, no->u, SN * sizeof *x) && one->accepted == no->accepted, "leaps");
+    OK(one && no && !memcmp(one->u, no->u, SN * sizeof *x) && one->accepted == no->accepted,
+       "leaps");
     /* a slice that nothing is in any more: the chain stays where it is */
     int calls = 0, *const counted = &calls;
     const fd_mcmc slice = { .prior = q.c0, .phi = { once_phi, &counted }, .kind = FD_MCMC_SLICE };

@@ -400,7 +400,8 @@ static void best(void)
     OK(isnan(fd_policy_best(1, a, (double[]){ INFINITY }, NULL, NULL, &st)) && st.code == FD_EARG,
        "an s that is not finite");
     st.code = FD_OK;
-    NEAR(fd_policy_best(STEPS, a, s, NULL, NULL, &st), fd_policy_best(STEPS, a, s, shift, &keep, &st),
+    NEAR(fd_policy_best(STEPS, a, s, NULL, NULL, &st),
+         fd_policy_best(STEPS, a, s, shift, &keep, &st),
          0, "the same without the shifts");
     test_free();
 }
@@ -591,10 +592,12 @@ static void policies(void)
         st.code = FD_OK;
         fd_model rough = now;
         rough.vjp = NULL;
-        OK(!fd_policy_model(&a, &p, old, rough, 1).vjp && !fd_policy_model(&a, &p, rough, now, 1).vjp
+        OK(!fd_policy_model(&a, &p, old, rough, 1).vjp
+           && !fd_policy_model(&a, &p, rough, now, 1).vjp
            && fd_policy_model(&a, &p, old, now, 1).vjp, "no vjp where one has none");
         rough = now, rough.predicts = FD_NOISE;
-        OK(!fd_policy_model(&a, &p, old, rough, 1).vjp && !fd_policy_model(&a, &p, rough, now, 1).vjp,
+        OK(!fd_policy_model(&a, &p, old, rough, 1).vjp
+           && !fd_policy_model(&a, &p, rough, now, 1).vjp,
            "nor where one predicts something else");
         fd_process bare = p;
         bare.noise = NULL;

@@ -308,7 +308,7 @@ static void expect(fd_status *st, int code, const char *text)
     memset(st, 0, offsetof(fd_status, size));
 }
 
-/* failed and absent arguments: nothing happens; other: spaces of two channels, of one axis, dense */
+/* failed and absent arguments: nothing happens. other: of two channels, of one axis, dense */
 static void nothing_done(const fd_space *s, const fd_space *none, const fd_space other[3],
                          fd_arena a)
 {
@@ -1116,12 +1116,14 @@ static void modes_at_many(fd_arena a)
         fd_modes_at(&s, 2, at, NULL, E);
         for (int i = 0; i < 2; i++) {
             double sum = 0;
-            for (ptrdiff_t j = 0; j < s.modes; j++) sum += (double)E[i * s.modes + j] * (double)u[j];
+            for (ptrdiff_t j = 0; j < s.modes; j++)
+                sum += (double)E[i * s.modes + j] * (double)u[j];
             NEAR(sum, (double)x[k[i]], TOL(1e-11, 1e-3), "row %d, point %d", r, i);
         }
     }
     /* a dense space with a mode that carries nothing */
-    const fd_real basis[6] = { 1, 1, 1, (fd_real)1.2247448713915890, 0, (fd_real)-1.2247448713915890 };
+    const fd_real basis[6] = { 1, 1, 1, (fd_real)1.2247448713915890, 0,
+                               (fd_real)-1.2247448713915890 };
     const fd_real third[3] = { (fd_real)(1. / 3), (fd_real)(1. / 3), (fd_real)(1. / 3) };
     const fd_real two[3] = { 2, 2, 2 };
     const fd_space d = fd_dense(NULL, 3, 2, basis, third, 1);
