@@ -255,7 +255,7 @@ $(B)/mcu-tables: examples/mcu/tables.c examples/mcu/mcu.h $(B)/libfd.a
 $(B)/mcu-tables.c: $(B)/mcu-tables
 	$(B)/mcu-tables >$@.tmp && mv $@.tmp $@
 $(B)/mcu: $(addprefix examples/mcu/,mcu.c host.c board.h mcu.h) $(B)/mcu-tables.c $(B)/libfd.a
-	$(CC) $(CFLAGS) -Iexamples/mcu -O1 -o $@ $(filter %.c %.a,$^) -lm
+	$(CC) $(CFLAGS) -Iexamples/mcu -DDESKTOP=65536 -O1 -o $@ $(filter %.c %.a,$^) -lm
 endif
 
 mcu-tools:

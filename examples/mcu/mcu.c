@@ -15,8 +15,11 @@
 #else
 #define PLAIN 0
 #endif
+#ifndef DESKTOP
+#define DESKTOP 0                                /* bytes that products in vectors want to pack */
+#endif
 enum { N = MCU_N, STEPS = MCU_STEPS, SEEN = 3,
-    ROOM = (PART == 1 ? 4416 : PART == 2 ? 8192 : PART == 3 ? 10496 : 70 << 10) + PLAIN };
+    ROOM = (PART == 1 ? 4416 : PART == 2 ? 8192 : PART == 3 ? 10496 : 70 << 10) + PLAIN + DESKTOP };
 static char mem[ROOM];
 
 static void put_number(unsigned long long v, unsigned base)
