@@ -1804,18 +1804,14 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
 {
     if (!space_grid(a->st, s, where)) return NULL;
     for (int i = 0; i < 3 && cov_rule[kind].what[i]; i++)
-        if (!(prm[i] >= 0 && isfinite(prm[i])) || (cov_rule[kind].strict >> i & 1 && prm[i] == 0)) {
-            FD_FAIL(a->st, FD_EARG, where, cov_rule[kind].what[i]);
-            return NULL;
-        }
+        if (!(prm[i] >= 0 && isfinite(prm[i])) || (cov_rule[kind].strict >> i & 1 && prm[i] == 0))
+            return FD_FAIL(a->st, FD_EARG, where, cov_rule[kind].what[i]), NULL;
     int need = kind == FD_COV_BRIDGE ? FD_DIRICHLET : kind == FD_COV_BROWNIAN ? FD_MIXED : -1;
     for (int i = 0; need >= 0 && i < s->nd; i++)
-        if (s->bc[i] != need) {
-            FD_FAIL(a->st, FD_EARG, where,
-                    need == FD_MIXED ? "every axis must be FD_MIXED: axis"
-                                     : "every axis must be FD_DIRICHLET: axis", i);
-            return NULL;
-        }
+        if (s->bc[i] != need)
+            return FD_FAIL(a->st, FD_EARG, where,
+                           need == FD_MIXED ? "every axis must be FD_MIXED: axis"
+                                            : "every axis must be FD_DIRICHLET: axis", i), NULL;
     fd_cov *c = cov_new(a, s, kind);
     if (!c) return NULL;
     memcpy(c->prm, prm, 3 * sizeof *prm);
@@ -1845,10 +1841,9 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
         }
         lam *= scale;                              /* powers: [FNO sec. 5.3; ML code, priors.py] */
         c->lam[k] = lam < 1e-300 ? 0 : lam;               /* or 1/lam overflows */
-        if (!(lam <= 1e300)) {
-            FD_FAIL(a->st, FD_EDATA, where, "an eigenvalue is not finite: mode", (long long)k);
-            return NULL;
-        }
+        if (!(lam <= 1e300))
+            return FD_FAIL(a->st, FD_EDATA, where, "an eigenvalue is not finite: mode",
+                           (long long)k), NULL;
     }
     return c;
 }
@@ -1898,10 +1893,8 @@ static fd_cov *cov_function(fd_arena *a, const fd_space *s, const char *where, f
                             const void *self)
 {
     if (!space_grid(a->st, s, where)) return NULL;
-    if (!rule) {
-        FD_FAIL(a->st, FD_EARG, where, "no function is given");
-        return NULL;
-    }
+    if (!rule)
+        return FD_FAIL(a->st, FD_EARG, where, "no function is given"), NULL;
     fd_cov *c = cov_new(a, s, FD_COV_FUNCTION);
     if (!c) return NULL;
     c->rule = rule;
@@ -1912,10 +1905,9 @@ static fd_cov *cov_function(fd_arena *a, const fd_space *s, const char *where, f
         if (fd_mode(s, k, j)) continue;
         fd_wave(s, k, &mu);
         c->lam[k] = rule(mu, self);
-        if (!(c->lam[k] >= 0 && isfinite(c->lam[k]))) {
-            FD_FAIL(a->st, FD_EARG, where, "eigenvalue negative or not finite: mode", k);
-            return NULL;
-        }
+        if (!(c->lam[k] >= 0 && isfinite(c->lam[k])))
+            return FD_FAIL(a->st, FD_EARG, where,
+                           "eigenvalue negative or not finite: mode", k), NULL;
     }
     return c;
 }
@@ -1929,10 +1921,9 @@ fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam)
 {
     if (a->st->code || !space_is(s) || !lam) return NULL;
     for (ptrdiff_t k = 0; k < s->modes; k++)
-        if (!(lam[k] >= 0 && isfinite(lam[k]))) {
-            FD_FAIL(a->st, FD_EARG, "fd_cov_table", "eigenvalue negative or not finite: mode", k);
-            return NULL;
-        }
+        if (!(lam[k] >= 0 && isfinite(lam[k])))
+            return FD_FAIL(a->st, FD_EARG, "fd_cov_table",
+                           "eigenvalue negative or not finite: mode", k), NULL;
     fd_cov *c = cov_new(a, s, s->nd ? FD_COV_TABLE : FD_COV_DENSE);
     int j[3];
     for (ptrdiff_t k = 0; c && k < s->modes; k++) c->lam[k] = fd_mode(s, k, j) ? 0 : lam[k];
@@ -1947,10 +1938,8 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
 {
     const char *where = "fd_cov_kernel";
     if (!k || !space_grid(a->st, s, where)) return NULL;
-    if (s->points > 32768) {
-        FD_FAIL(a->st, FD_EARG, where, "too many points for a matrix", s->points);
-        return NULL;
-    }
+    if (s->points > 32768)
+        return FD_FAIL(a->st, FD_EARG, where, "too many points for a matrix", s->points), NULL;
     int n = (int)s->points;
     size_t nn = (size_t)n * (size_t)n;
     fd_real *basis = fd_raw(a, fd_real, nn), *weight = fd_raw(a, fd_real, n);
@@ -1971,10 +1960,8 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
             A[(size_t)i * n + j] = A[(size_t)j * n + i] = s->h * k(xyz + 3 * i, xyz + 3 * j, prm);
     if (fd_eigen(a->st, n, A, c->lam, V, scratch)) return NULL;
     for (int i = 0; i < n; i++) {
-        if (!(c->lam[i] >= -1e-9 * c->lam[0])) {
-            FD_FAIL(a->st, FD_EDATA, where, "kernel is not positive: eigenvalue", i);
-            return NULL;
-        }
+        if (!(c->lam[i] >= -1e-9 * c->lam[0]))
+            return FD_FAIL(a->st, FD_EDATA, where, "kernel is not positive: eigenvalue", i), NULL;
         if (c->lam[i] < 0) c->lam[i] = 0;
     }
     for (size_t i = 0; i < nn; i++) basis[i] = (fd_real)(V[i] / sqrt(s->h));
@@ -2121,10 +2108,8 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
     for (ptrdiff_t i = 0; i < P; i++) {
         weight[i] = s->weight ? s->weight[i] : (fd_real)s->h;
         root[i] = sqrt(s->weight ? (double)s->weight[i] : s->h);
-        if (!(root[i] > 0)) {
-            FD_FAIL(a->st, FD_EARG, where, "weights must be positive: point", i);
-            return NULL;
-        }
+        if (!(root[i] > 0))
+            return FD_FAIL(a->st, FD_EARG, where, "weights must be positive: point", i), NULL;
     }
     cov_mean(s, m, x, mid);
     for (ptrdiff_t r = 0; r < R; r++)                             /* Y [S][K]: Y or its transpose */
@@ -2138,10 +2123,8 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
         for (ptrdiff_t i = 0; i < S; i++) cov_gram_row(S, K, R, Y, i, G);
     }
     if (fd_eigen(a->st, (int)S, G, w, V, scratch)) return NULL;
-    if (!(w[0] > 0)) {
-        FD_FAIL(a->st, FD_EDATA, where, "the functions are all the same", m);
-        return NULL;
-    }
+    if (!(w[0] > 0))
+        return FD_FAIL(a->st, FD_EDATA, where, "the functions are all the same", m), NULL;
     int k = 0;
     for (; k < modes && w[k] > 1e-12 * w[0]; k++) {
         cov_component(P, S, V + k * S, Y, k, E);
@@ -4136,10 +4119,9 @@ double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real 
                fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
-    if (m < 2 || n < 2) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_mmd2", "needs two functions of each kind", m, n);
-        return NAN;
-    }
+    if (m < 2 || n < 2)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_mmd2",
+                       "needs two functions of each kind", m, n), NAN;
     if (!(bw > 0)) {
         bw = met_median(s, m, x, n, y, scratch);
         if (bw == 0)
@@ -4194,10 +4176,9 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
                     const fd_real *y, fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
-    if (proj < 1 || m < 1 || n < 1) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_sliced_w2", "needs directions and functions", proj, m, n);
-        return NAN;
-    }
+    if (proj < 1 || m < 1 || n < 1)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_sliced_w2",
+                       "needs directions and functions", proj, m, n), NAN;
     ptrdiff_t size = fd_size(s), most = m > n ? m : n, own = m + n + most;
     fd_real *dir = fd_raw(&scratch, fd_real, MET_PROJ * size);
     fd_real *px = fd_raw(&scratch, fd_real, MET_PROJ * (ptrdiff_t)m);
@@ -4251,11 +4232,9 @@ double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, co
                   fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
-    if (m < 2 || n < 2 || pcs < 1) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_frechet", "needs components and two functions of each",
-                pcs, m, n);
-        return NAN;
-    }
+    if (m < 2 || n < 2 || pcs < 1)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_frechet",
+                       "needs components and two functions of each", pcs, m, n), NAN;
     const fd_cov *c = fd_cov_pca(&scratch, s, n, y, pcs, NULL);
     if (!c) return NAN;
     int p = (int)(c->s.ch * c->s.modes);
@@ -4319,10 +4298,9 @@ double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_r
                    fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
-    if (m < 2 || n < 2) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_w2_modes", "needs two functions of each kind", m, n);
-        return NAN;
-    }
+    if (m < 2 || n < 2)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_w2_modes",
+                       "needs two functions of each kind", m, n), NAN;
     ptrdiff_t size = s->ch * s->modes;
     double *a = fd_raw(&scratch, double, 5 * size), total = 0;
     fd_real *u = fd_raw(&scratch, fd_real, MET_BATCH * size);
@@ -4357,10 +4335,8 @@ static double met_crps(int m, const fd_real *x, ptrdiff_t stride, double y, doub
 double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth, fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !truth) return NAN;
-    if (m < 1) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_crps", "an empty ensemble", m);
-        return NAN;
-    }
+    if (m < 1)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_crps", "an empty ensemble", m), NAN;
     ptrdiff_t size = fd_size(s);
     double *score = fd_raw(&scratch, double, size), total = 0;
     double *buf = fd_raw(&scratch, double, (ptrdiff_t)threads_most() * 2 * m);
