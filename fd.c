@@ -3904,15 +3904,9 @@ int fd_png_sheet(fd_status *st, const char *path, int count, int cols, int h, in
 enum { MET_ROWS = 64, MET_BATCH = 16, MET_PROJ = 64, MET_WORK = 200000 };
 
 /* call for i = 0..n-1, in threads where `work` multiplications or so are worth waking them */
-#define MET_EACH(i, n, work, call)                                                                 \
-    do {                                                                                           \
-        if ((double)(work) < MET_WORK) {                                                           \
-            for (ptrdiff_t i = 0; i < (n); i++) call;                                              \
-        } else {                                                                                   \
-            FD_PARALLEL                                                                            \
-            for (ptrdiff_t i = 0; i < (n); i++) call;                                              \
-        }                                                                                          \
-    } while (0)
+#define MET_EACH(i, n, work, call)               \
+    FD_PARALLEL_IF((double)(work) >= MET_WORK)   \
+    for (ptrdiff_t i = 0; i < (n); i++) call
 
 static int met_failed(const fd_space *s, const fd_status *st)
 {

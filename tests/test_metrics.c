@@ -448,6 +448,38 @@ static void too_few(ensembles *e, fd_arena a)
          "not finite");
 }
 
+/* In a parallel region of the caller each thread has memory of its own, no byte more than it needs:
+ * the numbers are the same, and nothing beyond it is written. */
+static void in_a_region(const ensembles *e, const double want[9])
+{
+    enum { THREADS = 3, SIZE = 1 << 18 };
+    static char mem[THREADS][SIZE];
+    double got[THREADS][METRICS];
+    int beyond[THREADS][METRICS] = { { 0 } };
+    test_use_threads(THREADS);
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static)
+#endif
+    for (int t = 0; t < THREADS; t++)
+        for (int k = 0; k < METRICS; k++) {
+            fd_status st;
+            fd_arena a = fd_arena_over(mem[t], SIZE, &st);
+            metric(k, a, &e->s, ROBUST_M, e->x, ROBUST_N, e->y);
+            const size_t need = fd_need(&st, mem[t]);
+            fd_show(mem[t], SIZE);
+            memset(mem[t], 0x55, SIZE);
+            a = fd_arena_over(mem[t], need, &st);
+            got[t][k] = metric(k, a, &e->s, ROBUST_M, e->x, ROBUST_N, e->y);
+            for (size_t i = need; i < SIZE; i++) beyond[t][k] += mem[t][i] != 0x55;
+        }
+    for (int t = 0; t < THREADS; t++)
+        for (int k = 0; k < METRICS; k++) {
+            OK(got[t][k] == want[3 + k], "metric %d on thread %d of a region", k, t);
+            OK(!beyond[t][k], "metric %d on thread %d of a region: %d bytes beyond its memory", k,
+               t, beyond[t][k]);
+        }
+}
+
 static void starved_assignment(void)
 {
     const double cost = 1;
@@ -483,6 +515,7 @@ static void robust(void)
     }
     for (int k = -1; k < METRICS; k++)
         for (int threads = 1; threads <= 3; threads += 2) starved(&e, k, threads, want);
+    in_a_region(&e, want);
     test_use_threads(most);
     of_nothing(&e, keep);
     too_few(&e, keep);
