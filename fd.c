@@ -1194,11 +1194,7 @@ static void eig_turn_cols(int n, int j0, int cols, int turns, const eig_turn *t,
 
 static void eig_turn_rows(int n, int turns, const eig_turn *t, double *V)
 {
-    if ((double)turns * n < EIG_WORK) {
-        eig_turn_cols(n, 0, n, turns, t, V);
-        return;
-    }
-    FD_PARALLEL
+    FD_PARALLEL_IF((double)turns * n >= EIG_WORK)
     for (int j = 0; j < n; j += EIG_COLS)
         eig_turn_cols(n, j, n - j < EIG_COLS ? n - j : EIG_COLS, turns, t, V);
 }
@@ -1280,12 +1276,9 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
     const double scale = ldexp(1, -ex / 2), rest = ldexp(1, -ex - -ex / 2);
     for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++) A[i] = A[i] * scale * rest;   /* at most 1 */
     eig_tridiagonal(n, A, w, e, beta, p);
-    if ((double)n * n * n < EIG_WORK) eig_rows(n, 0, n, A, beta, V);
-    else {
-        FD_PARALLEL
-        for (int b = 0; b < n; b += EIG_ROWS)
-            eig_rows(n, b, n - b < EIG_ROWS ? n : b + EIG_ROWS, A, beta, V);
-    }
+    FD_PARALLEL_IF((double)n * n * n >= EIG_WORK)
+    for (int b = 0; b < n; b += EIG_ROWS)
+        eig_rows(n, b, n - b < EIG_ROWS ? n : b + EIG_ROWS, A, beta, V);
     const int stuck = eig_ql(n, w, e, V, room, t);
     if (stuck)
         return FD_FAIL(st, FD_EDATA, "fd_eigen", "QL does not end: eigenvalue", stuck - 1);
@@ -2057,13 +2050,6 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
     return cov_stationary(c, floor);
 }
 
-/* row i of G = Y Y^T / R, Y [S][K] */
-static void cov_gram_row(ptrdiff_t S, ptrdiff_t K, ptrdiff_t R, const double *Y, ptrdiff_t i,
-                         double *G)
-{
-    for (ptrdiff_t j = 0; j < S; j++) G[i * S + j] = mat_dot(K, Y + i * K, Y + j * K) / (double)R;
-}
-
 /* Row k of E, of length P: the eigenvector v of the covariance where S = P, else the one that
  * belongs to an eigenvector v of the Gram matrix of Y [S][P], orthogonal to the rows before it. */
 static void cov_component(ptrdiff_t P, ptrdiff_t S, const double *v, const double *Y, int k,
@@ -2116,12 +2102,10 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
         for (ptrdiff_t i = 0; i < P; i++)
             Y[R < P ? r * K + i : i * K + r]
                 = root[i] * ((double)x[r * P + i] - mid[r % s->ch * P + i]);
-    if ((double)S * (double)S * (double)K < 1e6) {
-        for (ptrdiff_t i = 0; i < S; i++) cov_gram_row(S, K, R, Y, i, G);
-    } else {
-        FD_PARALLEL
-        for (ptrdiff_t i = 0; i < S; i++) cov_gram_row(S, K, R, Y, i, G);
-    }
+    FD_PARALLEL_IF((double)S * (double)S * (double)K >= 1e6)
+    for (ptrdiff_t i = 0; i < S; i++)
+        for (ptrdiff_t j = 0; j < S; j++)
+            G[i * S + j] = mat_dot(K, Y + i * K, Y + j * K) / (double)R;
     if (fd_eigen(a->st, (int)S, G, w, V, scratch)) return NULL;
     if (!(w[0] > 0))
         return FD_FAIL(a->st, FD_EDATA, where, "the functions are all the same", m), NULL;
