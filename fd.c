@@ -2408,6 +2408,7 @@ typedef struct {
     fd_status *st;
     const char *where, *path;
     uint32_t *crc;                    /* NULL, or the CRC-32 of what is put, f or no f */
+    uint64_t put;                     /* its bytes */
     char tmp[FILENAME_MAX];
 } file_out;
 
@@ -2547,7 +2548,7 @@ static int file_begin(file_out *o, fd_status *st, const char *where, const char 
 {
     int taken = 1;
     long own = 0;
-    o->f = NULL; o->st = st; o->where = where; o->path = path; o->crc = NULL;
+    o->f = NULL; o->st = st; o->where = where; o->path = path; o->crc = NULL; o->put = 0;
     if (!path) FD_FAIL(st, FD_EARG, where, "no name of a file");
     if (st->code) return 0;
     size_t n = strlen(path);
@@ -2571,6 +2572,7 @@ static int file_begin(file_out *o, fd_status *st, const char *where, const char 
 static void file_put(file_out *o, const void *p, size_t n)
 {
     if (o->crc) *o->crc = file_crc(*o->crc, p, n);
+    o->put += n;
     if (o->f && !o->st->code && n && fwrite(p, 1, n, o->f) != n)
         fd_fail_name(o->st, FD_EIO, o->where, "cannot write (disk full?)", o->path);
 }
@@ -2639,6 +2641,21 @@ static int num_host_big(void)
     unsigned char first;
     memcpy(&first, &one, 1);
     return !first;
+}
+
+/* whole numbers of 0 to 8 bytes, little-endian */
+static uint64_t num_whole(const unsigned char *p, int bytes)
+{
+    uint64_t v = 0;
+    while (bytes) v = v << 8 | p[--bytes];
+    return v;
+}
+
+static void num_put(file_out *o, uint64_t v, int bytes)
+{
+    unsigned char b[8];
+    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(v >> 8 * i);
+    file_put(o, b, (size_t)bytes);
 }
 
 static fd_real num_get(const unsigned char *p, num_type t, int big)
@@ -2873,8 +2890,7 @@ static int npy_begin(file_in *in, fd_arena scratch, npy_head *h)
         return file_fail(in, FD_EDATA, "not version 1, 2 or 3 of .npy", NULL), 0;
     int wide = m[6] == 1 ? 2 : 4;
     if (!file_get(in, m, (uint64_t)wide)) return 0;
-    uint64_t len = m[0] | (uint64_t)m[1] << 8;
-    if (wide == 4) len |= (uint64_t)m[2] << 16 | (uint64_t)m[3] << 24;
+    uint64_t len = num_whole(m, wide);
     if (len > in->left) return file_fail(in, FD_EDATA, file_short, NULL), 0;
     char *text = fd_raw(&scratch, char, len + 1);
     if (!text || !file_get(in, text, len)) return 0;
@@ -3245,9 +3261,8 @@ static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_sp
 static char *safe_head(file_in *in, fd_arena *a, uint64_t *length)
 {
     unsigned char b[8];
-    uint64_t len = 0;
     if (!file_get(in, b, 8) || file_packed(in, b)) return NULL;
-    for (int i = 8; i--; ) len = len << 8 | b[i];
+    const uint64_t len = num_whole(b, 8);
     if (len > SAFE_HEADER)
         return file_fail(in, FD_EDATA,
                          "no .safetensors file: its header would be larger than 100 MB", NULL),
@@ -3324,57 +3339,63 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
     tensors_part(a, f);
 }
 
-/* Each of these adds to a text and returns its bytes; without a file it only counts them. */
-static uint64_t safe_text(file_out *o, const char *s)
+static ptrdiff_t tensor_count(const fd_tensor *t)
 {
-    if (o) file_put(o, s, strlen(s));
-    return strlen(s);
+    ptrdiff_t count = 1;
+    for (int d = 0; d < t->nd; d++) count *= t->n[d];
+    return count;
 }
 
-static uint64_t safe_whole(file_out *o, uint64_t v)
+static void safe_text(file_out *o, const char *s) { file_put(o, s, strlen(s)); }
+
+static void safe_whole(file_out *o, uint64_t v)
 {
-    char d[24], *p = d + 23;
-    *p = 0;
-    do *--p = (char)('0' + v % 10); while (v /= 10);
-    return safe_text(o, p);
+    char d[24];
+    sprintf(d, "%llu", (unsigned long long)v);
+    safe_text(o, d);
 }
 
-static uint64_t safe_string(file_out *o, const char *s)
+static void safe_string(file_out *o, const char *s)
 {
-    uint64_t n = safe_text(o, "\"");
+    safe_text(o, "\"");
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
         char e[7] = { (char)c, 0 };
         if (c == '"' || c == '\\') { e[0] = '\\'; e[1] = (char)c; }
         else if (c < 0x20) sprintf(e, "\\u%04x", c);
-        n += safe_text(o, e);
+        safe_text(o, e);
     }
-    return n + safe_text(o, "\"");
+    safe_text(o, "\"");
 }
 
-static uint64_t safe_json(file_out *o, const fd_tensors *f)
+static void safe_json(file_out *o, const fd_tensors *f)
 {
-    uint64_t n = safe_text(o, "{"), at = 0;
+    uint64_t at = 0;
+    safe_text(o, "{");
     for (int i = 0; i < f->metas; i++) {
-        n += safe_text(o, i ? "," : "\"__metadata__\":{") + safe_string(o, f->meta[i].key);
-        n += safe_text(o, ":") + safe_string(o, f->meta[i].value);
+        safe_text(o, i ? "," : "\"__metadata__\":{");
+        safe_string(o, f->meta[i].key);
+        safe_text(o, ":");
+        safe_string(o, f->meta[i].value);
     }
-    if (f->metas) n += safe_text(o, f->count ? "}," : "}");
+    if (f->metas) safe_text(o, f->count ? "}," : "}");
     for (int i = 0; i < f->count; i++) {
         const fd_tensor *t = f->tensor + i;
-        uint64_t bytes = sizeof(fd_real);
-        n += safe_text(o, i ? "," : "") + safe_string(o, t->name);
-        n += safe_text(o, sizeof(fd_real) == 4 ? ":{\"dtype\":\"F32\",\"shape\":["
-                                               : ":{\"dtype\":\"F64\",\"shape\":[");
+        safe_text(o, i ? "," : "");
+        safe_string(o, t->name);
+        safe_text(o, sizeof(fd_real) == 4 ? ":{\"dtype\":\"F32\",\"shape\":["
+                                          : ":{\"dtype\":\"F64\",\"shape\":[");
         for (int d = 0; d < t->nd; d++) {
-            n += safe_text(o, d ? "," : "") + safe_whole(o, (uint64_t)t->n[d]);
-            bytes *= (uint64_t)t->n[d];
+            safe_text(o, d ? "," : "");
+            safe_whole(o, (uint64_t)t->n[d]);
         }
-        n += safe_text(o, "],\"data_offsets\":[") + safe_whole(o, at);
-        n += safe_text(o, ",") + safe_whole(o, at += bytes);
-        n += safe_text(o, "]}");
+        safe_text(o, "],\"data_offsets\":[");
+        safe_whole(o, at);
+        safe_text(o, ",");
+        safe_whole(o, at += (uint64_t)tensor_count(t) * sizeof(fd_real));
+        safe_text(o, "]}");
     }
-    return n + safe_text(o, "}");
+    safe_text(o, "}");
 }
 
 /* A string that stands twice among n of them, or NULL. Without memory to sort them: in each pass
@@ -3437,21 +3458,17 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
     const char *twice = name_twice(f->metas, name_key, f->meta);
     if (twice) return fd_fail_name(st, FD_EARG, where, "a name is there twice", twice);
     if (tensors_check(st, where, f)) return st->code;
-    uint64_t text = safe_json(NULL, f), len = text + (0 - text) % 8;
+    o.f = NULL, o.crc = NULL, o.put = 0;                    /* first it is only counted */
+    safe_json(&o, f);
+    uint64_t text = o.put, len = text + (0 - text) % 8;
     while ((8 + len) % 64) len += 8;                        /* data from a multiple of 64 */
     if (len > SAFE_HEADER)
         return fd_fail_name(st, FD_EARG, where, "header is larger than 100 MB", path);
     if (!file_begin(&o, st, where, path)) return st->code;
-    unsigned char b[8];
-    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(len >> 8 * i);
-    file_put(&o, b, 8);
+    num_put(&o, len, 8);
     safe_json(&o, f);
     for (; text < len; text++) file_put(&o, " ", 1);
-    for (int i = 0; i < f->count; i++) {
-        ptrdiff_t count = 1;
-        for (int d = 0; d < f->tensor[i].nd; d++) count *= f->tensor[i].n[d];
-        num_write(&o, count, f->tensor[i].x);
-    }
+    for (int i = 0; i < f->count; i++) num_write(&o, tensor_count(f->tensor + i), f->tensor[i].x);
     return file_end(&o);
 }
 
@@ -3462,13 +3479,6 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
 
 static const char zip_bad[] = "malformed zip";
 
-static uint64_t zip_number(const unsigned char *p, int bytes)
-{
-    uint64_t v = 0;
-    while (bytes) v = v << 8 | p[--bytes];
-    return v;
-}
-
 /* The place of the record at the end, 22 bytes and a comment that fills the file; else an error */
 static uint64_t zip_end(file_in *in, fd_arena scratch, unsigned char end[22])
 {
@@ -3477,7 +3487,7 @@ static uint64_t zip_end(file_in *in, fd_arena scratch, unsigned char end[22])
         unsigned char *p = fd_raw(&scratch, unsigned char, n);
         if (!p || !file_seek(in, in->size - n, n) || !file_get(in, p, n)) return 0;
         for (uint64_t i = n; i >= 22; i--)
-            if (!memcmp(p + n - i, "PK\5\6", 4) && zip_number(p + n - i + 20, 2) == i - 22)
+            if (!memcmp(p + n - i, "PK\5\6", 4) && num_whole(p + n - i + 20, 2) == i - 22)
                 return memcpy(end, p + n - i, 22), in->size - i;
         if (most > 22) return file_fail(in, FD_EDATA, "cut short: a zip without its end", NULL), 0;
     }
@@ -3491,19 +3501,19 @@ static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_
     unsigned char e[56];
     uint64_t end = zip_end(in, scratch, e);
     if (in->st->code) return 0;
-    *count = zip_number(e + 10, 2);
-    *len = zip_number(e + 12, 4);
-    *at = zip_number(e + 16, 4);
+    *count = num_whole(e + 10, 2);
+    *len = num_whole(e + 12, 4);
+    *at = num_whole(e + 16, 4);
     if (*count == 0xffff || *len == 0xffffffff || *at == 0xffffffff) {
         if (end < 20 || !file_seek(in, end - 20, 20) || !file_get(in, e, 20)
             || memcmp(e, "PK\6\7", 4))
             return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
-        end = zip_number(e + 8, 8);
+        end = num_whole(e + 8, 8);
         if (!file_seek(in, end, 56) || !file_get(in, e, 56)) return 0;
         if (memcmp(e, "PK\6\6", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
-        *count = zip_number(e + 32, 8);
-        *len = zip_number(e + 40, 8);
-        *at = zip_number(e + 48, 8);
+        *count = num_whole(e + 32, 8);
+        *len = num_whole(e + 40, 8);
+        *at = num_whole(e + 48, 8);
     }
     if (*at > end || *len > end - *at || *count > *len / 46 || *count > INT_MAX)
         return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
@@ -3519,19 +3529,19 @@ static const char zip_other[] = "not .npy";
 static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *t, zip_span *s)
 {
     if (n < 46 || memcmp(p, "PK\1\2", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
-    uint64_t name = zip_number(p + 28, 2), extra = zip_number(p + 30, 2);
-    uint64_t all = 46 + name + extra + zip_number(p + 32, 2), packed = zip_number(p + 20, 4);
-    int flags = p[8], method = (int)zip_number(p + 10, 2);
+    uint64_t name = num_whole(p + 28, 2), extra = num_whole(p + 30, 2);
+    uint64_t all = 46 + name + extra + num_whole(p + 32, 2), packed = num_whole(p + 20, 4);
+    int flags = p[8], method = (int)num_whole(p + 10, 2);
     if (all > n) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
     unsigned char *end = p + 46 + name, *stop = end + extra;
-    *s = (zip_span){ zip_number(p + 42, 4), zip_number(p + 24, 4),
-                     (uint32_t)zip_number(p + 16, 4) };
-    for (unsigned char *x = end; stop - x >= 4; x += 4 + zip_number(x + 2, 2)) {
-        uint64_t *wide[3] = { &s->size, &packed, &s->at }, len = zip_number(x + 2, 2), k = 0;
+    *s = (zip_span){ num_whole(p + 42, 4), num_whole(p + 24, 4),
+                     (uint32_t)num_whole(p + 16, 4) };
+    for (unsigned char *x = end; stop - x >= 4; x += 4 + num_whole(x + 2, 2)) {
+        uint64_t *wide[3] = { &s->size, &packed, &s->at }, len = num_whole(x + 2, 2), k = 0;
         if (len > (uint64_t)(stop - x - 4)) break;
-        for (int i = 0; i < 3 && zip_number(x, 2) == 1; i++)    /* zip64: those that are all ones */
+        for (int i = 0; i < 3 && num_whole(x, 2) == 1; i++)    /* zip64: those that are all ones */
             if (*wide[i] == 0xffffffff && k + 8 <= len) {
-                *wide[i] = zip_number(x + 4 + k, 8);
+                *wide[i] = num_whole(x + 4 + k, 8);
                 k += 8;
             }
     }
@@ -3559,7 +3569,7 @@ static void zip_array(file_in *in, fd_arena *a, fd_tensor *t, const zip_span *s)
     uint32_t crc = 0;
     in->part = t->name;
     if (!file_seek(in, s->at, 30) || !file_get(in, h, 30)) return;
-    uint64_t skip = 30 + zip_number(h + 26, 2) + zip_number(h + 28, 2);
+    uint64_t skip = 30 + num_whole(h + 26, 2) + num_whole(h + 28, 2);
     if (memcmp(h, "PK\3\4", 4)) file_fail(in, FD_EDATA, zip_bad, NULL);
     if (!file_seek(in, s->at + skip, s->size)) return;
     in->crc = &crc;
@@ -3609,90 +3619,74 @@ static void zip_body(file_in *in, fd_arena *a, fd_tensors *f)
     tensors_part(a, f);
 }
 
-/* little-endian; nothing where bytes is 0 */
-static void zip_put(file_out *o, uint64_t v, int bytes)
-{
-    unsigned char b[8];
-    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(v >> 8 * i);
-    file_put(o, b, (size_t)bytes);
-}
-
 /* the header of an entry, before its data or, with its place, in the directory: they begin alike */
 static void zip_header(file_out *o, const char *name, uint64_t size, uint32_t crc, int directory,
                        uint64_t at)
 {
-    zip_put(o, directory ? 0x02014b50 : 0x04034b50, 4);
-    zip_put(o, 20, directory ? 2 : 0);
-    zip_put(o, 20, 2);
-    zip_put(o, 0x800, 2);                                   /* the name is UTF-8 */
-    zip_put(o, 0, 2);                                       /* stored */
-    zip_put(o, 0x210000, 4);                                /* 1 January 1980 */
-    zip_put(o, crc, 4);
-    zip_put(o, size, 4);
-    zip_put(o, size, 4);
-    zip_put(o, strlen(name) + 4, 2);
-    zip_put(o, 0, 2);
-    zip_put(o, 0, directory ? 8 : 0);
-    zip_put(o, 0, directory ? 2 : 0);
-    zip_put(o, at, directory ? 4 : 0);
+    num_put(o, directory ? 0x02014b50 : 0x04034b50, 4);
+    num_put(o, 20, directory ? 2 : 0);
+    num_put(o, 20, 2);
+    num_put(o, 0x800, 2);                                   /* the name is UTF-8 */
+    num_put(o, 0, 2);                                       /* stored */
+    num_put(o, 0x210000, 4);                                /* 1 January 1980 */
+    num_put(o, crc, 4);
+    num_put(o, size, 4);
+    num_put(o, size, 4);
+    num_put(o, strlen(name) + 4, 2);
+    num_put(o, 0, 2);
+    num_put(o, 0, directory ? 8 : 0);
+    num_put(o, 0, directory ? 2 : 0);
+    num_put(o, at, directory ? 4 : 0);
     file_put(o, name, strlen(name));
     file_put(o, ".npy", 4);
 }
 
-/* the bytes of a tensor as .npy */
-static uint64_t zip_npy(file_out *o, const fd_tensor *t)
+static void zip_npy(file_out *o, const fd_tensor *t)
 {
     char h[256];
-    ptrdiff_t count = 1;
-    int k = npy_header(h, t->nd, t->n);
-    for (int d = 0; d < t->nd; d++) count *= t->n[d];
-    if (o) {
-        file_put(o, h, (size_t)k);
-        num_write(o, count, t->x);
-    }
-    return (uint64_t)k + (uint64_t)count * sizeof(fd_real);
+    file_put(o, h, (size_t)npy_header(h, t->nd, t->n));
+    num_write(o, tensor_count(t), t->x);
 }
 
 int fd_npz_save(fd_status *st, const char *path, const fd_tensors *f)
 {
     static const char where[] = "fd_npz_save";
-    uint64_t at = 0, names = 0, start = 0;
-    file_out o, none;
+    uint64_t all = 0, start = 0;
+    file_out o, none = { .f = NULL };
+    char h[256];
     if (tensors_check(st, where, f)) return st->code;
     for (int i = 0; i < f->count; i++) {
-        size_t name = strlen(f->tensor[i].name);
-        names += 80 + 2 * name;
-        at += zip_npy(NULL, f->tensor + i);
-        if (name > 65000 || f->count > 65534 || at + names > 0xfffffff0)
+        const fd_tensor *t = f->tensor + i;
+        size_t name = strlen(t->name);
+        all += 80 + 2 * name + (uint64_t)npy_header(h, t->nd, t->n)
+             + (uint64_t)tensor_count(t) * sizeof(fd_real);
+        if (name > 65000 || f->count > 65534 || all > 0xfffffff0)
             return fd_fail_name(st, FD_EARG, where,
                                 "more than a zip without extensions holds: use .safetensors",
-                                f->tensor[i].name);
+                                t->name);
     }
     if (!file_begin(&o, st, where, path)) return st->code;
-    none = o;
-    none.f = NULL;
     for (int directory = 0; directory < 2; directory++) {
-        if (directory) start = at;
-        at = 0;
+        uint64_t at = 0;
+        start = o.put;                                      /* in the end that of the directory */
         for (int i = 0; i < f->count; i++) {
             const fd_tensor *t = f->tensor + i;
             uint32_t crc = 0;
-            none.crc = &crc;
-            uint64_t size = zip_npy(&none, t);
-            zip_header(&o, t->name, size, crc, directory, at);
+            none.crc = &crc, none.put = 0;
+            zip_npy(&none, t);                              /* for its length and checksum */
+            zip_header(&o, t->name, none.put, crc, directory, at);
             if (!directory) zip_npy(&o, t);
-            at += 34 + strlen(t->name) + size;
+            at += 34 + strlen(t->name) + none.put;
         }
     }
-    names -= (uint64_t)f->count * 30;
-    for (int i = 0; i < f->count; i++) names -= strlen(f->tensor[i].name);
-    zip_put(&o, 0x06054b50, 4);
-    zip_put(&o, 0, 4);
-    zip_put(&o, (uint64_t)f->count, 2);
-    zip_put(&o, (uint64_t)f->count, 2);
-    zip_put(&o, names, 4);
-    zip_put(&o, start, 4);
-    zip_put(&o, 0, 2);
+    const uint64_t size = o.put - start;
+    num_put(&o, 0x06054b50, 4);
+    num_put(&o, 0, 4);
+    num_put(&o, (uint64_t)f->count, 2);
+    num_put(&o, (uint64_t)f->count, 2);
+    num_put(&o, size, 4);
+    num_put(&o, start, 4);
+    num_put(&o, 0, 2);
     return file_end(&o);
 }
 
