@@ -56,7 +56,7 @@ int main(int argc, char **argv)
         for (ptrdiff_t i = 0; fit && i < (ptrdiff_t)f.n[0] * f.n[1]; i++)
             fit = isfinite((double)f.x[i]);
         if (!fit && !st.code)
-            return fprintf(stderr, "judge: %s: no [functions][points], or not finite\n", argv[1]), 2;
+            return fprintf(stderr, "judge: %s: not finite, or not [n][points]\n", argv[1]), 2;
         fd_space s = fd_grid(&a, 1, (int[]){ fit ? f.n[1] : 1 }, NULL, NULL, 1);
         if (fit) p = judge(argv[1], &s, f.n[0], f.x, a);
     } else {
