@@ -1194,11 +1194,7 @@ static void eig_turn_cols(int n, int j0, int cols, int turns, const eig_turn *t,
 
 static void eig_turn_rows(int n, int turns, const eig_turn *t, double *V)
 {
-    if ((double)turns * n < EIG_WORK) {
-        eig_turn_cols(n, 0, n, turns, t, V);
-        return;
-    }
-    FD_PARALLEL
+    FD_PARALLEL_IF((double)turns * n >= EIG_WORK)
     for (int j = 0; j < n; j += EIG_COLS)
         eig_turn_cols(n, j, n - j < EIG_COLS ? n - j : EIG_COLS, turns, t, V);
 }
@@ -1280,12 +1276,9 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
     const double scale = ldexp(1, -ex / 2), rest = ldexp(1, -ex - -ex / 2);
     for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++) A[i] = A[i] * scale * rest;   /* at most 1 */
     eig_tridiagonal(n, A, w, e, beta, p);
-    if ((double)n * n * n < EIG_WORK) eig_rows(n, 0, n, A, beta, V);
-    else {
-        FD_PARALLEL
-        for (int b = 0; b < n; b += EIG_ROWS)
-            eig_rows(n, b, n - b < EIG_ROWS ? n : b + EIG_ROWS, A, beta, V);
-    }
+    FD_PARALLEL_IF((double)n * n * n >= EIG_WORK)
+    for (int b = 0; b < n; b += EIG_ROWS)
+        eig_rows(n, b, n - b < EIG_ROWS ? n : b + EIG_ROWS, A, beta, V);
     const int stuck = eig_ql(n, w, e, V, room, t);
     if (stuck)
         return FD_FAIL(st, FD_EDATA, "fd_eigen", "QL does not end: eigenvalue", stuck - 1);
@@ -1804,18 +1797,14 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
 {
     if (!space_grid(a->st, s, where)) return NULL;
     for (int i = 0; i < 3 && cov_rule[kind].what[i]; i++)
-        if (!(prm[i] >= 0 && isfinite(prm[i])) || (cov_rule[kind].strict >> i & 1 && prm[i] == 0)) {
-            FD_FAIL(a->st, FD_EARG, where, cov_rule[kind].what[i]);
-            return NULL;
-        }
+        if (!(prm[i] >= 0 && isfinite(prm[i])) || (cov_rule[kind].strict >> i & 1 && prm[i] == 0))
+            return FD_FAIL(a->st, FD_EARG, where, cov_rule[kind].what[i]), NULL;
     int need = kind == FD_COV_BRIDGE ? FD_DIRICHLET : kind == FD_COV_BROWNIAN ? FD_MIXED : -1;
     for (int i = 0; need >= 0 && i < s->nd; i++)
-        if (s->bc[i] != need) {
-            FD_FAIL(a->st, FD_EARG, where,
-                    need == FD_MIXED ? "every axis must be FD_MIXED: axis"
-                                     : "every axis must be FD_DIRICHLET: axis", i);
-            return NULL;
-        }
+        if (s->bc[i] != need)
+            return FD_FAIL(a->st, FD_EARG, where,
+                           need == FD_MIXED ? "every axis must be FD_MIXED: axis"
+                                            : "every axis must be FD_DIRICHLET: axis", i), NULL;
     fd_cov *c = cov_new(a, s, kind);
     if (!c) return NULL;
     memcpy(c->prm, prm, 3 * sizeof *prm);
@@ -1845,10 +1834,9 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
         }
         lam *= scale;                              /* powers: [FNO sec. 5.3; ML code, priors.py] */
         c->lam[k] = lam < 1e-300 ? 0 : lam;               /* or 1/lam overflows */
-        if (!(lam <= 1e300)) {
-            FD_FAIL(a->st, FD_EDATA, where, "an eigenvalue is not finite: mode", (long long)k);
-            return NULL;
-        }
+        if (!(lam <= 1e300))
+            return FD_FAIL(a->st, FD_EDATA, where, "an eigenvalue is not finite: mode",
+                           (long long)k), NULL;
     }
     return c;
 }
@@ -1898,10 +1886,8 @@ static fd_cov *cov_function(fd_arena *a, const fd_space *s, const char *where, f
                             const void *self)
 {
     if (!space_grid(a->st, s, where)) return NULL;
-    if (!rule) {
-        FD_FAIL(a->st, FD_EARG, where, "no function is given");
-        return NULL;
-    }
+    if (!rule)
+        return FD_FAIL(a->st, FD_EARG, where, "no function is given"), NULL;
     fd_cov *c = cov_new(a, s, FD_COV_FUNCTION);
     if (!c) return NULL;
     c->rule = rule;
@@ -1912,10 +1898,9 @@ static fd_cov *cov_function(fd_arena *a, const fd_space *s, const char *where, f
         if (fd_mode(s, k, j)) continue;
         fd_wave(s, k, &mu);
         c->lam[k] = rule(mu, self);
-        if (!(c->lam[k] >= 0 && isfinite(c->lam[k]))) {
-            FD_FAIL(a->st, FD_EARG, where, "eigenvalue negative or not finite: mode", k);
-            return NULL;
-        }
+        if (!(c->lam[k] >= 0 && isfinite(c->lam[k])))
+            return FD_FAIL(a->st, FD_EARG, where,
+                           "eigenvalue negative or not finite: mode", k), NULL;
     }
     return c;
 }
@@ -1929,10 +1914,9 @@ fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam)
 {
     if (a->st->code || !space_is(s) || !lam) return NULL;
     for (ptrdiff_t k = 0; k < s->modes; k++)
-        if (!(lam[k] >= 0 && isfinite(lam[k]))) {
-            FD_FAIL(a->st, FD_EARG, "fd_cov_table", "eigenvalue negative or not finite: mode", k);
-            return NULL;
-        }
+        if (!(lam[k] >= 0 && isfinite(lam[k])))
+            return FD_FAIL(a->st, FD_EARG, "fd_cov_table",
+                           "eigenvalue negative or not finite: mode", k), NULL;
     fd_cov *c = cov_new(a, s, s->nd ? FD_COV_TABLE : FD_COV_DENSE);
     int j[3];
     for (ptrdiff_t k = 0; c && k < s->modes; k++) c->lam[k] = fd_mode(s, k, j) ? 0 : lam[k];
@@ -1947,10 +1931,8 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
 {
     const char *where = "fd_cov_kernel";
     if (!k || !space_grid(a->st, s, where)) return NULL;
-    if (s->points > 32768) {
-        FD_FAIL(a->st, FD_EARG, where, "too many points for a matrix", s->points);
-        return NULL;
-    }
+    if (s->points > 32768)
+        return FD_FAIL(a->st, FD_EARG, where, "too many points for a matrix", s->points), NULL;
     int n = (int)s->points;
     size_t nn = (size_t)n * (size_t)n;
     fd_real *basis = fd_raw(a, fd_real, nn), *weight = fd_raw(a, fd_real, n);
@@ -1971,10 +1953,8 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
             A[(size_t)i * n + j] = A[(size_t)j * n + i] = s->h * k(xyz + 3 * i, xyz + 3 * j, prm);
     if (fd_eigen(a->st, n, A, c->lam, V, scratch)) return NULL;
     for (int i = 0; i < n; i++) {
-        if (!(c->lam[i] >= -1e-9 * c->lam[0])) {
-            FD_FAIL(a->st, FD_EDATA, where, "kernel is not positive: eigenvalue", i);
-            return NULL;
-        }
+        if (!(c->lam[i] >= -1e-9 * c->lam[0]))
+            return FD_FAIL(a->st, FD_EDATA, where, "kernel is not positive: eigenvalue", i), NULL;
         if (c->lam[i] < 0) c->lam[i] = 0;
     }
     for (size_t i = 0; i < nn; i++) basis[i] = (fd_real)(V[i] / sqrt(s->h));
@@ -2070,13 +2050,6 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
     return cov_stationary(c, floor);
 }
 
-/* row i of G = Y Y^T / R, Y [S][K] */
-static void cov_gram_row(ptrdiff_t S, ptrdiff_t K, ptrdiff_t R, const double *Y, ptrdiff_t i,
-                         double *G)
-{
-    for (ptrdiff_t j = 0; j < S; j++) G[i * S + j] = mat_dot(K, Y + i * K, Y + j * K) / (double)R;
-}
-
 /* Row k of E, of length P: the eigenvector v of the covariance where S = P, else the one that
  * belongs to an eigenvector v of the Gram matrix of Y [S][P], orthogonal to the rows before it. */
 static void cov_component(ptrdiff_t P, ptrdiff_t S, const double *v, const double *Y, int k,
@@ -2121,27 +2094,21 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
     for (ptrdiff_t i = 0; i < P; i++) {
         weight[i] = s->weight ? s->weight[i] : (fd_real)s->h;
         root[i] = sqrt(s->weight ? (double)s->weight[i] : s->h);
-        if (!(root[i] > 0)) {
-            FD_FAIL(a->st, FD_EARG, where, "weights must be positive: point", i);
-            return NULL;
-        }
+        if (!(root[i] > 0))
+            return FD_FAIL(a->st, FD_EARG, where, "weights must be positive: point", i), NULL;
     }
     cov_mean(s, m, x, mid);
     for (ptrdiff_t r = 0; r < R; r++)                             /* Y [S][K]: Y or its transpose */
         for (ptrdiff_t i = 0; i < P; i++)
             Y[R < P ? r * K + i : i * K + r]
                 = root[i] * ((double)x[r * P + i] - mid[r % s->ch * P + i]);
-    if ((double)S * (double)S * (double)K < 1e6) {
-        for (ptrdiff_t i = 0; i < S; i++) cov_gram_row(S, K, R, Y, i, G);
-    } else {
-        FD_PARALLEL
-        for (ptrdiff_t i = 0; i < S; i++) cov_gram_row(S, K, R, Y, i, G);
-    }
+    FD_PARALLEL_IF((double)S * (double)S * (double)K >= 1e6)
+    for (ptrdiff_t i = 0; i < S; i++)
+        for (ptrdiff_t j = 0; j < S; j++)
+            G[i * S + j] = mat_dot(K, Y + i * K, Y + j * K) / (double)R;
     if (fd_eigen(a->st, (int)S, G, w, V, scratch)) return NULL;
-    if (!(w[0] > 0)) {
-        FD_FAIL(a->st, FD_EDATA, where, "the functions are all the same", m);
-        return NULL;
-    }
+    if (!(w[0] > 0))
+        return FD_FAIL(a->st, FD_EDATA, where, "the functions are all the same", m), NULL;
     int k = 0;
     for (; k < modes && w[k] > 1e-12 * w[0]; k++) {
         cov_component(P, S, V + k * S, Y, k, E);
@@ -2441,6 +2408,7 @@ typedef struct {
     fd_status *st;
     const char *where, *path;
     uint32_t *crc;                    /* NULL, or the CRC-32 of what is put, f or no f */
+    uint64_t put;                     /* its bytes */
     char tmp[FILENAME_MAX];
 } file_out;
 
@@ -2580,7 +2548,7 @@ static int file_begin(file_out *o, fd_status *st, const char *where, const char 
 {
     int taken = 1;
     long own = 0;
-    o->f = NULL; o->st = st; o->where = where; o->path = path; o->crc = NULL;
+    o->f = NULL; o->st = st; o->where = where; o->path = path; o->crc = NULL; o->put = 0;
     if (!path) FD_FAIL(st, FD_EARG, where, "no name of a file");
     if (st->code) return 0;
     size_t n = strlen(path);
@@ -2604,6 +2572,7 @@ static int file_begin(file_out *o, fd_status *st, const char *where, const char 
 static void file_put(file_out *o, const void *p, size_t n)
 {
     if (o->crc) *o->crc = file_crc(*o->crc, p, n);
+    o->put += n;
     if (o->f && !o->st->code && n && fwrite(p, 1, n, o->f) != n)
         fd_fail_name(o->st, FD_EIO, o->where, "cannot write (disk full?)", o->path);
 }
@@ -2672,6 +2641,21 @@ static int num_host_big(void)
     unsigned char first;
     memcpy(&first, &one, 1);
     return !first;
+}
+
+/* whole numbers of 0 to 8 bytes, little-endian */
+static uint64_t num_whole(const unsigned char *p, int bytes)
+{
+    uint64_t v = 0;
+    while (bytes) v = v << 8 | p[--bytes];
+    return v;
+}
+
+static void num_put(file_out *o, uint64_t v, int bytes)
+{
+    unsigned char b[8];
+    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(v >> 8 * i);
+    file_put(o, b, (size_t)bytes);
 }
 
 static fd_real num_get(const unsigned char *p, num_type t, int big)
@@ -2906,8 +2890,7 @@ static int npy_begin(file_in *in, fd_arena scratch, npy_head *h)
         return file_fail(in, FD_EDATA, "not version 1, 2 or 3 of .npy", NULL), 0;
     int wide = m[6] == 1 ? 2 : 4;
     if (!file_get(in, m, (uint64_t)wide)) return 0;
-    uint64_t len = m[0] | (uint64_t)m[1] << 8;
-    if (wide == 4) len |= (uint64_t)m[2] << 16 | (uint64_t)m[3] << 24;
+    uint64_t len = num_whole(m, wide);
     if (len > in->left) return file_fail(in, FD_EDATA, file_short, NULL), 0;
     char *text = fd_raw(&scratch, char, len + 1);
     if (!text || !file_get(in, text, len)) return 0;
@@ -3278,9 +3261,8 @@ static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_sp
 static char *safe_head(file_in *in, fd_arena *a, uint64_t *length)
 {
     unsigned char b[8];
-    uint64_t len = 0;
     if (!file_get(in, b, 8) || file_packed(in, b)) return NULL;
-    for (int i = 8; i--; ) len = len << 8 | b[i];
+    const uint64_t len = num_whole(b, 8);
     if (len > SAFE_HEADER)
         return file_fail(in, FD_EDATA,
                          "no .safetensors file: its header would be larger than 100 MB", NULL),
@@ -3357,57 +3339,63 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
     tensors_part(a, f);
 }
 
-/* Each of these adds to a text and returns its bytes; without a file it only counts them. */
-static uint64_t safe_text(file_out *o, const char *s)
+static ptrdiff_t tensor_count(const fd_tensor *t)
 {
-    if (o) file_put(o, s, strlen(s));
-    return strlen(s);
+    ptrdiff_t count = 1;
+    for (int d = 0; d < t->nd; d++) count *= t->n[d];
+    return count;
 }
 
-static uint64_t safe_whole(file_out *o, uint64_t v)
+static void safe_text(file_out *o, const char *s) { file_put(o, s, strlen(s)); }
+
+static void safe_whole(file_out *o, uint64_t v)
 {
-    char d[24], *p = d + 23;
-    *p = 0;
-    do *--p = (char)('0' + v % 10); while (v /= 10);
-    return safe_text(o, p);
+    char d[24];
+    sprintf(d, "%llu", (unsigned long long)v);
+    safe_text(o, d);
 }
 
-static uint64_t safe_string(file_out *o, const char *s)
+static void safe_string(file_out *o, const char *s)
 {
-    uint64_t n = safe_text(o, "\"");
+    safe_text(o, "\"");
     for (; *s; s++) {
         unsigned char c = (unsigned char)*s;
         char e[7] = { (char)c, 0 };
         if (c == '"' || c == '\\') { e[0] = '\\'; e[1] = (char)c; }
         else if (c < 0x20) sprintf(e, "\\u%04x", c);
-        n += safe_text(o, e);
+        safe_text(o, e);
     }
-    return n + safe_text(o, "\"");
+    safe_text(o, "\"");
 }
 
-static uint64_t safe_json(file_out *o, const fd_tensors *f)
+static void safe_json(file_out *o, const fd_tensors *f)
 {
-    uint64_t n = safe_text(o, "{"), at = 0;
+    uint64_t at = 0;
+    safe_text(o, "{");
     for (int i = 0; i < f->metas; i++) {
-        n += safe_text(o, i ? "," : "\"__metadata__\":{") + safe_string(o, f->meta[i].key);
-        n += safe_text(o, ":") + safe_string(o, f->meta[i].value);
+        safe_text(o, i ? "," : "\"__metadata__\":{");
+        safe_string(o, f->meta[i].key);
+        safe_text(o, ":");
+        safe_string(o, f->meta[i].value);
     }
-    if (f->metas) n += safe_text(o, f->count ? "}," : "}");
+    if (f->metas) safe_text(o, f->count ? "}," : "}");
     for (int i = 0; i < f->count; i++) {
         const fd_tensor *t = f->tensor + i;
-        uint64_t bytes = sizeof(fd_real);
-        n += safe_text(o, i ? "," : "") + safe_string(o, t->name);
-        n += safe_text(o, sizeof(fd_real) == 4 ? ":{\"dtype\":\"F32\",\"shape\":["
-                                               : ":{\"dtype\":\"F64\",\"shape\":[");
+        safe_text(o, i ? "," : "");
+        safe_string(o, t->name);
+        safe_text(o, sizeof(fd_real) == 4 ? ":{\"dtype\":\"F32\",\"shape\":["
+                                          : ":{\"dtype\":\"F64\",\"shape\":[");
         for (int d = 0; d < t->nd; d++) {
-            n += safe_text(o, d ? "," : "") + safe_whole(o, (uint64_t)t->n[d]);
-            bytes *= (uint64_t)t->n[d];
+            safe_text(o, d ? "," : "");
+            safe_whole(o, (uint64_t)t->n[d]);
         }
-        n += safe_text(o, "],\"data_offsets\":[") + safe_whole(o, at);
-        n += safe_text(o, ",") + safe_whole(o, at += bytes);
-        n += safe_text(o, "]}");
+        safe_text(o, "],\"data_offsets\":[");
+        safe_whole(o, at);
+        safe_text(o, ",");
+        safe_whole(o, at += (uint64_t)tensor_count(t) * sizeof(fd_real));
+        safe_text(o, "]}");
     }
-    return n + safe_text(o, "}");
+    safe_text(o, "}");
 }
 
 /* A string that stands twice among n of them, or NULL. Without memory to sort them: in each pass
@@ -3470,21 +3458,17 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
     const char *twice = name_twice(f->metas, name_key, f->meta);
     if (twice) return fd_fail_name(st, FD_EARG, where, "a name is there twice", twice);
     if (tensors_check(st, where, f)) return st->code;
-    uint64_t text = safe_json(NULL, f), len = text + (0 - text) % 8;
+    o.f = NULL, o.crc = NULL, o.put = 0;                    /* first it is only counted */
+    safe_json(&o, f);
+    uint64_t text = o.put, len = text + (0 - text) % 8;
     while ((8 + len) % 64) len += 8;                        /* data from a multiple of 64 */
     if (len > SAFE_HEADER)
         return fd_fail_name(st, FD_EARG, where, "header is larger than 100 MB", path);
     if (!file_begin(&o, st, where, path)) return st->code;
-    unsigned char b[8];
-    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(len >> 8 * i);
-    file_put(&o, b, 8);
+    num_put(&o, len, 8);
     safe_json(&o, f);
     for (; text < len; text++) file_put(&o, " ", 1);
-    for (int i = 0; i < f->count; i++) {
-        ptrdiff_t count = 1;
-        for (int d = 0; d < f->tensor[i].nd; d++) count *= f->tensor[i].n[d];
-        num_write(&o, count, f->tensor[i].x);
-    }
+    for (int i = 0; i < f->count; i++) num_write(&o, tensor_count(f->tensor + i), f->tensor[i].x);
     return file_end(&o);
 }
 
@@ -3495,13 +3479,6 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
 
 static const char zip_bad[] = "malformed zip";
 
-static uint64_t zip_number(const unsigned char *p, int bytes)
-{
-    uint64_t v = 0;
-    while (bytes) v = v << 8 | p[--bytes];
-    return v;
-}
-
 /* The place of the record at the end, 22 bytes and a comment that fills the file; else an error */
 static uint64_t zip_end(file_in *in, fd_arena scratch, unsigned char end[22])
 {
@@ -3510,7 +3487,7 @@ static uint64_t zip_end(file_in *in, fd_arena scratch, unsigned char end[22])
         unsigned char *p = fd_raw(&scratch, unsigned char, n);
         if (!p || !file_seek(in, in->size - n, n) || !file_get(in, p, n)) return 0;
         for (uint64_t i = n; i >= 22; i--)
-            if (!memcmp(p + n - i, "PK\5\6", 4) && zip_number(p + n - i + 20, 2) == i - 22)
+            if (!memcmp(p + n - i, "PK\5\6", 4) && num_whole(p + n - i + 20, 2) == i - 22)
                 return memcpy(end, p + n - i, 22), in->size - i;
         if (most > 22) return file_fail(in, FD_EDATA, "cut short: a zip without its end", NULL), 0;
     }
@@ -3524,19 +3501,19 @@ static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_
     unsigned char e[56];
     uint64_t end = zip_end(in, scratch, e);
     if (in->st->code) return 0;
-    *count = zip_number(e + 10, 2);
-    *len = zip_number(e + 12, 4);
-    *at = zip_number(e + 16, 4);
+    *count = num_whole(e + 10, 2);
+    *len = num_whole(e + 12, 4);
+    *at = num_whole(e + 16, 4);
     if (*count == 0xffff || *len == 0xffffffff || *at == 0xffffffff) {
         if (end < 20 || !file_seek(in, end - 20, 20) || !file_get(in, e, 20)
             || memcmp(e, "PK\6\7", 4))
             return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
-        end = zip_number(e + 8, 8);
+        end = num_whole(e + 8, 8);
         if (!file_seek(in, end, 56) || !file_get(in, e, 56)) return 0;
         if (memcmp(e, "PK\6\6", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
-        *count = zip_number(e + 32, 8);
-        *len = zip_number(e + 40, 8);
-        *at = zip_number(e + 48, 8);
+        *count = num_whole(e + 32, 8);
+        *len = num_whole(e + 40, 8);
+        *at = num_whole(e + 48, 8);
     }
     if (*at > end || *len > end - *at || *count > *len / 46 || *count > INT_MAX)
         return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
@@ -3552,19 +3529,19 @@ static const char zip_other[] = "not .npy";
 static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *t, zip_span *s)
 {
     if (n < 46 || memcmp(p, "PK\1\2", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
-    uint64_t name = zip_number(p + 28, 2), extra = zip_number(p + 30, 2);
-    uint64_t all = 46 + name + extra + zip_number(p + 32, 2), packed = zip_number(p + 20, 4);
-    int flags = p[8], method = (int)zip_number(p + 10, 2);
+    uint64_t name = num_whole(p + 28, 2), extra = num_whole(p + 30, 2);
+    uint64_t all = 46 + name + extra + num_whole(p + 32, 2), packed = num_whole(p + 20, 4);
+    int flags = p[8], method = (int)num_whole(p + 10, 2);
     if (all > n) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
     unsigned char *end = p + 46 + name, *stop = end + extra;
-    *s = (zip_span){ zip_number(p + 42, 4), zip_number(p + 24, 4),
-                     (uint32_t)zip_number(p + 16, 4) };
-    for (unsigned char *x = end; stop - x >= 4; x += 4 + zip_number(x + 2, 2)) {
-        uint64_t *wide[3] = { &s->size, &packed, &s->at }, len = zip_number(x + 2, 2), k = 0;
+    *s = (zip_span){ num_whole(p + 42, 4), num_whole(p + 24, 4),
+                     (uint32_t)num_whole(p + 16, 4) };
+    for (unsigned char *x = end; stop - x >= 4; x += 4 + num_whole(x + 2, 2)) {
+        uint64_t *wide[3] = { &s->size, &packed, &s->at }, len = num_whole(x + 2, 2), k = 0;
         if (len > (uint64_t)(stop - x - 4)) break;
-        for (int i = 0; i < 3 && zip_number(x, 2) == 1; i++)    /* zip64: those that are all ones */
+        for (int i = 0; i < 3 && num_whole(x, 2) == 1; i++)    /* zip64: those that are all ones */
             if (*wide[i] == 0xffffffff && k + 8 <= len) {
-                *wide[i] = zip_number(x + 4 + k, 8);
+                *wide[i] = num_whole(x + 4 + k, 8);
                 k += 8;
             }
     }
@@ -3592,7 +3569,7 @@ static void zip_array(file_in *in, fd_arena *a, fd_tensor *t, const zip_span *s)
     uint32_t crc = 0;
     in->part = t->name;
     if (!file_seek(in, s->at, 30) || !file_get(in, h, 30)) return;
-    uint64_t skip = 30 + zip_number(h + 26, 2) + zip_number(h + 28, 2);
+    uint64_t skip = 30 + num_whole(h + 26, 2) + num_whole(h + 28, 2);
     if (memcmp(h, "PK\3\4", 4)) file_fail(in, FD_EDATA, zip_bad, NULL);
     if (!file_seek(in, s->at + skip, s->size)) return;
     in->crc = &crc;
@@ -3642,90 +3619,74 @@ static void zip_body(file_in *in, fd_arena *a, fd_tensors *f)
     tensors_part(a, f);
 }
 
-/* little-endian; nothing where bytes is 0 */
-static void zip_put(file_out *o, uint64_t v, int bytes)
-{
-    unsigned char b[8];
-    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(v >> 8 * i);
-    file_put(o, b, (size_t)bytes);
-}
-
 /* the header of an entry, before its data or, with its place, in the directory: they begin alike */
 static void zip_header(file_out *o, const char *name, uint64_t size, uint32_t crc, int directory,
                        uint64_t at)
 {
-    zip_put(o, directory ? 0x02014b50 : 0x04034b50, 4);
-    zip_put(o, 20, directory ? 2 : 0);
-    zip_put(o, 20, 2);
-    zip_put(o, 0x800, 2);                                   /* the name is UTF-8 */
-    zip_put(o, 0, 2);                                       /* stored */
-    zip_put(o, 0x210000, 4);                                /* 1 January 1980 */
-    zip_put(o, crc, 4);
-    zip_put(o, size, 4);
-    zip_put(o, size, 4);
-    zip_put(o, strlen(name) + 4, 2);
-    zip_put(o, 0, 2);
-    zip_put(o, 0, directory ? 8 : 0);
-    zip_put(o, 0, directory ? 2 : 0);
-    zip_put(o, at, directory ? 4 : 0);
+    num_put(o, directory ? 0x02014b50 : 0x04034b50, 4);
+    num_put(o, 20, directory ? 2 : 0);
+    num_put(o, 20, 2);
+    num_put(o, 0x800, 2);                                   /* the name is UTF-8 */
+    num_put(o, 0, 2);                                       /* stored */
+    num_put(o, 0x210000, 4);                                /* 1 January 1980 */
+    num_put(o, crc, 4);
+    num_put(o, size, 4);
+    num_put(o, size, 4);
+    num_put(o, strlen(name) + 4, 2);
+    num_put(o, 0, 2);
+    num_put(o, 0, directory ? 8 : 0);
+    num_put(o, 0, directory ? 2 : 0);
+    num_put(o, at, directory ? 4 : 0);
     file_put(o, name, strlen(name));
     file_put(o, ".npy", 4);
 }
 
-/* the bytes of a tensor as .npy */
-static uint64_t zip_npy(file_out *o, const fd_tensor *t)
+static void zip_npy(file_out *o, const fd_tensor *t)
 {
     char h[256];
-    ptrdiff_t count = 1;
-    int k = npy_header(h, t->nd, t->n);
-    for (int d = 0; d < t->nd; d++) count *= t->n[d];
-    if (o) {
-        file_put(o, h, (size_t)k);
-        num_write(o, count, t->x);
-    }
-    return (uint64_t)k + (uint64_t)count * sizeof(fd_real);
+    file_put(o, h, (size_t)npy_header(h, t->nd, t->n));
+    num_write(o, tensor_count(t), t->x);
 }
 
 int fd_npz_save(fd_status *st, const char *path, const fd_tensors *f)
 {
     static const char where[] = "fd_npz_save";
-    uint64_t at = 0, names = 0, start = 0;
-    file_out o, none;
+    uint64_t all = 0, start = 0;
+    file_out o, none = { .f = NULL };
+    char h[256];
     if (tensors_check(st, where, f)) return st->code;
     for (int i = 0; i < f->count; i++) {
-        size_t name = strlen(f->tensor[i].name);
-        names += 80 + 2 * name;
-        at += zip_npy(NULL, f->tensor + i);
-        if (name > 65000 || f->count > 65534 || at + names > 0xfffffff0)
+        const fd_tensor *t = f->tensor + i;
+        size_t name = strlen(t->name);
+        all += 80 + 2 * name + (uint64_t)npy_header(h, t->nd, t->n)
+             + (uint64_t)tensor_count(t) * sizeof(fd_real);
+        if (name > 65000 || f->count > 65534 || all > 0xfffffff0)
             return fd_fail_name(st, FD_EARG, where,
                                 "more than a zip without extensions holds: use .safetensors",
-                                f->tensor[i].name);
+                                t->name);
     }
     if (!file_begin(&o, st, where, path)) return st->code;
-    none = o;
-    none.f = NULL;
     for (int directory = 0; directory < 2; directory++) {
-        if (directory) start = at;
-        at = 0;
+        uint64_t at = 0;
+        start = o.put;                                      /* in the end that of the directory */
         for (int i = 0; i < f->count; i++) {
             const fd_tensor *t = f->tensor + i;
             uint32_t crc = 0;
-            none.crc = &crc;
-            uint64_t size = zip_npy(&none, t);
-            zip_header(&o, t->name, size, crc, directory, at);
+            none.crc = &crc, none.put = 0;
+            zip_npy(&none, t);                              /* for its length and checksum */
+            zip_header(&o, t->name, none.put, crc, directory, at);
             if (!directory) zip_npy(&o, t);
-            at += 34 + strlen(t->name) + size;
+            at += 34 + strlen(t->name) + none.put;
         }
     }
-    names -= (uint64_t)f->count * 30;
-    for (int i = 0; i < f->count; i++) names -= strlen(f->tensor[i].name);
-    zip_put(&o, 0x06054b50, 4);
-    zip_put(&o, 0, 4);
-    zip_put(&o, (uint64_t)f->count, 2);
-    zip_put(&o, (uint64_t)f->count, 2);
-    zip_put(&o, names, 4);
-    zip_put(&o, start, 4);
-    zip_put(&o, 0, 2);
+    const uint64_t size = o.put - start;
+    num_put(&o, 0x06054b50, 4);
+    num_put(&o, 0, 4);
+    num_put(&o, (uint64_t)f->count, 2);
+    num_put(&o, (uint64_t)f->count, 2);
+    num_put(&o, size, 4);
+    num_put(&o, start, 4);
+    num_put(&o, 0, 2);
     return file_end(&o);
 }
 
@@ -3921,15 +3882,9 @@ int fd_png_sheet(fd_status *st, const char *path, int count, int cols, int h, in
 enum { MET_ROWS = 64, MET_BATCH = 16, MET_PROJ = 64, MET_WORK = 200000 };
 
 /* call for i = 0..n-1, in threads where `work` multiplications or so are worth waking them */
-#define MET_EACH(i, n, work, call)                                                                 \
-    do {                                                                                           \
-        if ((double)(work) < MET_WORK) {                                                           \
-            for (ptrdiff_t i = 0; i < (n); i++) call;                                              \
-        } else {                                                                                   \
-            FD_PARALLEL                                                                            \
-            for (ptrdiff_t i = 0; i < (n); i++) call;                                              \
-        }                                                                                          \
-    } while (0)
+#define MET_EACH(i, n, work, call)               \
+    FD_PARALLEL_IF((double)(work) >= MET_WORK)   \
+    for (ptrdiff_t i = 0; i < (n); i++) call
 
 static int met_failed(const fd_space *s, const fd_status *st)
 {
@@ -4136,10 +4091,9 @@ double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real 
                fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
-    if (m < 2 || n < 2) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_mmd2", "needs two functions of each kind", m, n);
-        return NAN;
-    }
+    if (m < 2 || n < 2)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_mmd2",
+                       "needs two functions of each kind", m, n), NAN;
     if (!(bw > 0)) {
         bw = met_median(s, m, x, n, y, scratch);
         if (bw == 0)
@@ -4194,10 +4148,9 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
                     const fd_real *y, fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
-    if (proj < 1 || m < 1 || n < 1) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_sliced_w2", "needs directions and functions", proj, m, n);
-        return NAN;
-    }
+    if (proj < 1 || m < 1 || n < 1)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_sliced_w2",
+                       "needs directions and functions", proj, m, n), NAN;
     ptrdiff_t size = fd_size(s), most = m > n ? m : n, own = m + n + most;
     fd_real *dir = fd_raw(&scratch, fd_real, MET_PROJ * size);
     fd_real *px = fd_raw(&scratch, fd_real, MET_PROJ * (ptrdiff_t)m);
@@ -4251,11 +4204,9 @@ double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, co
                   fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
-    if (m < 2 || n < 2 || pcs < 1) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_frechet", "needs components and two functions of each",
-                pcs, m, n);
-        return NAN;
-    }
+    if (m < 2 || n < 2 || pcs < 1)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_frechet",
+                       "needs components and two functions of each", pcs, m, n), NAN;
     const fd_cov *c = fd_cov_pca(&scratch, s, n, y, pcs, NULL);
     if (!c) return NAN;
     int p = (int)(c->s.ch * c->s.modes);
@@ -4319,10 +4270,9 @@ double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_r
                    fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
-    if (m < 2 || n < 2) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_w2_modes", "needs two functions of each kind", m, n);
-        return NAN;
-    }
+    if (m < 2 || n < 2)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_w2_modes",
+                       "needs two functions of each kind", m, n), NAN;
     ptrdiff_t size = s->ch * s->modes;
     double *a = fd_raw(&scratch, double, 5 * size), total = 0;
     fd_real *u = fd_raw(&scratch, fd_real, MET_BATCH * size);
@@ -4357,10 +4307,8 @@ static double met_crps(int m, const fd_real *x, ptrdiff_t stride, double y, doub
 double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth, fd_arena scratch)
 {
     if (met_failed(s, scratch.st) || !x || !truth) return NAN;
-    if (m < 1) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_crps", "an empty ensemble", m);
-        return NAN;
-    }
+    if (m < 1)
+        return FD_FAIL(scratch.st, FD_EARG, "fd_crps", "an empty ensemble", m), NAN;
     ptrdiff_t size = fd_size(s);
     double *score = fd_raw(&scratch, double, size), total = 0;
     double *buf = fd_raw(&scratch, double, (ptrdiff_t)threads_most() * 2 * m);

@@ -236,11 +236,10 @@ static inline void *fd_take(fd_arena *a, size_t count, size_t size)
     size_t left = (size_t)(a->end - a->beg);
     char *p;
     if (a->st->code) return NULL;
-    if (pad + FD_REDZONE > left || (size && count > (left - pad - FD_REDZONE) / size)) {
-        FD_FAIL(a->st, FD_ENOMEM, "fd_alloc", "arena too small: elements, bytes each, bytes left",
-                count, size, left);
-        return NULL;
-    }
+    if (pad + FD_REDZONE > left || (size && count > (left - pad - FD_REDZONE) / size))
+        return FD_FAIL(a->st, FD_ENOMEM, "fd_alloc",
+                       "arena too small: elements, bytes each, bytes left",
+                       count, size, left), NULL;
     p = a->beg + pad;
     fd_hide(a);
     fd_show(p, count * size);

@@ -6840,11 +6840,9 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
     double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;     /* its square is a number */
-    if (!(norm <= 1e300) || !((h->clip > 0 && norm > h->clip ? h->clip : norm) <= most)) {
-        FD_FAIL(st, FD_ENAN, "fd_opt_step", "the gradient is not finite, or too large: step",
-                o->step + 1);
-        return norm;
-    }
+    if (!(norm <= 1e300) || !((h->clip > 0 && norm > h->clip ? h->clip : norm) <= most))
+        return FD_FAIL(st, FD_ENAN, "fd_opt_step", "the gradient is not finite, or too large: step",
+                       o->step + 1), norm;
     int step = ++o->step;
     double rate = fd_opt_rate(o, step), e = (1.0 + step) / (10.0 + step);
     int belief = h->rule == FD_ADABELIEF;

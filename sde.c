@@ -6812,7 +6812,7 @@ void fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_re
                  double *logz, fd_arena scratch)
 {
     double *inner = fd_raw(&scratch, double, b), *norm = fd_raw(&scratch, double, b);
-    if (!norm || !q) return;
+    if (!norm || !q || !d || !dW || !logz) return;
     cameron(q, b, d, dW, inner, norm, scratch);
     for (int i = 0; i < b && !scratch.st->code; i++) logz[i] += inner[i] - .5 * h * norm[i];
 }

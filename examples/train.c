@@ -1,11 +1,10 @@
-/* train.c -- how is a network trained on functions, and drawn on twice the grid? train [STEPS,
- * 1500].
+/* train.c -- how is a network trained on functions, and drawn on twice the grid? train [STEPS]
  *
  * The data are Gaussian random functions on 64 points of the circle, so the best denoiser is known
  * (fd_oracle_gauss): its error is printed beside the network's, on 128 points, which the network
- * has not seen, and there it draws. Functions of a file come by fd_npy_load in place of
- * fd_cov_draw. */
+ * has not seen, and there it draws. Functions of a file: fd_npy_load in place of fd_cov_draw. */
 #include "fd.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,8 +21,7 @@ static double miss(const fd_model *m, const fd_process *p, double t, const fd_re
     for (int i = 0; i < M; i++) time[i] = t;
     fd_perturb(p, fd_seed(5), 0, M, x0, time, xt, NULL, a);
     fd_predict(m, FD_X0, p, M, xt, time, y, a);
-    for (ptrdiff_t i = 0; y && i < n; i++)
-        sum += ((double)y[i] - (double)x0[i]) * ((double)y[i] - (double)x0[i]) / (double)n;
+    for (ptrdiff_t i = 0; y && i < n; i++) sum += pow((double)y[i] - (double)x0[i], 2) / (double)n;
     return sum;
 }
 
@@ -45,11 +43,10 @@ int main(int argc, char **argv)
                      .fno.modes = { 24 }, .time = FD_TIME_FILM };
     fd_adam adam = fd_adam_default(FD_ADAMW);
     adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .995;
-    fd_net  *net = fd_net_new(&a, &arch, fd_seed(2));
-    fd_opt  *opt = fd_opt_new(&a, net, &adam);
-    fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N);
-    fd_real *eps = fd_raw(&a, fd_real, B * N), *v = fd_raw(&a, fd_real, B * N);
-    double   t[B];
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+    fd_opt *opt = fd_opt_new(&a, net, &adam);
+    static fd_real x0[B * N], xt[B * N], eps[B * N], v[B * N], x[M * 2 * N];
+    double t[B], times[STEPS + 1];
     for (int step = 1; step <= steps && !st.code; step++) {
         fd_rng r = fd_stream(fd_seed(3), 'b', (uint32_t)step);
         fd_cov_draw(data[0], r, 0, B, x0, a);
@@ -64,16 +61,14 @@ int main(int argc, char **argv)
         fd_tape_end(&tape);
         fd_opt_step(opt, net, &st);
     }
-    fd_model model[2] = { fd_oracle_gauss(&a, &p[1], NULL, data[1]), { 0 } };
-    if (net) model[1] = fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V);
-    fd_real *x = fd_raw(&a, fd_real, M * 2 * N);
+    fd_model model[2] = { fd_oracle_gauss(&a, &p[1], NULL, data[1]),
+                          fd_net_model(&a, fd_net_with(&a, net, opt ? opt->avg : NULL), FD_V) };
     fd_cov_draw(data[1], fd_seed(4), 0, M, x, a);
-    printf("error of x0         t = 0.1     0.3     0.6\n");
-    for (int i = 0; i < 6 && !st.code; i++)
-        printf("%s%8.4f%s", i % 3 ? "" : i ? "128 points, network " : "128 points, best    ",
-               miss(&model[i / 3], &p[1], (double[]){ .1, .3, .6 }[i % 3], x, a),
-               i % 3 < 2 ? "" : "\n");
-    double times[STEPS + 1];
+    puts("error of x0         t = 0.1     0.3     0.6");
+    for (int i = 0; i < 2; i++)
+        printf("128 points, %s%8.4f%8.4f%8.4f\n", i ? "network " : "best    ",
+               miss(&model[i], &p[1], .1, x, a), miss(&model[i], &p[1], .3, x, a),
+               miss(&model[i], &p[1], .6, x, a));
     fd_times(&p[1], FD_LOGSNR, 0, STEPS, times, &st);
     fd_sampler how = { .p = &p[1], .model = model[1], .t = times, .steps = STEPS, .denoise = 1,
                        .scheme = FD_PF_HEUN };

@@ -351,119 +351,165 @@ static void singular(void)
 
 /* --- what a network sees and should say --- */
 
-/* the pair and the model agree whatever base and channels: D - x0 = cout (F(in) - target) */
+/* Two channels, three numbers seen: PB draws of x0 and x_t, each with its own y. */
+enum { PN = 9, PB = 3, PCH = 2, PSIZE = PCH * PN, PSEEN = 3 };
+static const ptrdiff_t pair_at[PSEEN] = { 2, 6, PN + 4 };
+static const double pair_y[PSEEN] = { 1.2, -.3, .4 }, pair_t[PB] = { .05, .7, .7 };
+static const int pair_out = PCH;
+static const fd_model pair_net = { FD_X0, raw_some, NULL, NULL, &pair_out, NULL };
+typedef struct {
+    fd_space s;
+    fd_cov *C, *c0;
+    fd_process p;
+    fd_obs o;
+    fd_model other;                                    /* of other data */
+    double ys[PB * PSEEN];                             /* ys[PSEEN..] = pair_y */
+    fd_real m0[PSIZE], x0[PB * PSIZE], xt[PB * PSIZE], eps[PB * PSIZE];
+} paired;
+
+static void paired_new(paired *w, fd_arena *a)
+{
+    w->s = fd_grid(a, 1, (int[]){ PN }, NULL, (int[]){ FD_NEUMANN }, PCH);
+    w->C = fd_cov_matern(a, &w->s, 1, .2, 1.5), w->c0 = fd_cov_matern(a, &w->s, 1.3, .3, 1.5);
+    w->p = fd_ou(w->C, 6);
+    w->o = fd_obs_pick(a, &w->s, PSEEN, pair_at);
+    fd_obs_noise(a, &w->o, .2);
+    w->other = fd_oracle_gauss(a, &w->p, NULL, fd_cov_matern(a, &w->s, .7, .4, 1.5));
+    for (int i = 0; i < PSIZE; i++) w->m0[i] = (fd_real)sin(i);
+    for (int i = 0; i < PB * PSEEN; i++)
+        w->ys[i] = pair_y[i % PSEEN] * (1 + .1 * (i / PSEEN - 1));
+    fd_cov_draw(w->c0, fd_seed(1), 0, PB, w->x0, *a);
+    fd_perturb(&w->p, fd_seed(2), 0, PB, w->x0, pair_t, w->xt, w->eps, *a);
+}
+
+static fd_condition paired_how(const paired *w, int base, int sees)
+{
+    return (fd_condition){ .p = &w->p, .base = base, .predicts = sees % 2 ? FD_V : FD_X0,
+                           .sees = sees, .model = w->other, .mean = w->m0, .c0 = w->c0 };
+}
+
+/* a batch of one model gives the bits of one function at a time */
+static void paired_batch(const paired *w, const fd_model *m, int base, int sees, fd_arena a)
+{
+    fd_real D[PB * PSIZE], one[PSIZE];
+    m->eval(m->self, &w->s, PB, w->xt, pair_t, D, a);
+    for (int i = 0; i < PB; i++) {
+        m->eval(m->self, &w->s, 1, w->xt + i * PSIZE, pair_t + i, one, a);
+        OK(!memcmp(one, D + i * PSIZE, sizeof one), "base %d sees %d: batch", base, sees);
+    }
+}
+
+/* The pair and the model, which is told each function's y, agree whatever base and channels:
+ * D - x0 = cout (F(in) - target), for a network F that mixes all that it sees. */
+static void paired_row(const paired *w, int base, int sees, int seen, fd_arena a)
+{
+    const fd_condition how = paired_how(w, base, sees);
+    const int K = fd_amortised_inputs(&how);
+    fd_real D[PB * PSIZE], F[PB * PSIZE], in[PB * PSIZE * 7], y0[PB * PSIZE];
+    double cout[PB];
+    fd_space wide = w->s;
+    wide.ch = K;
+    OK(K == PCH * (1 + 2 * (sees & 1) + (sees & 2) + !!(sees & 4) + !!(sees & 8)), "inputs");
+    fd_amortised *net = fd_amortised_new(&a, &how, seen ? &w->o : NULL);
+    const fd_model m = fd_amortised_model(&a, net, seen ? pair_y : NULL, pair_net);
+    fd_amortised_pair(net, PB, seen ? w->ys : NULL, w->x0, w->eps, w->xt, pair_t, in, y0, cout, a);
+    raw_some(&pair_out, &wide, PB, in, pair_t, F, a);
+    OK(!a.st->code && m.eval, "base %d sees %d: %s", base, sees, a.st->code ? a.st->what : "");
+    if (a.st->code) return;
+    for (int i = 0; i < PB; i++) {
+        double cin, scale;
+        fd_arena own = a;
+        fd_model mi = fd_amortised_model(&own, net, seen ? w->ys + PSEEN * i : NULL, pair_net);
+        mi.eval(mi.self, &w->s, 1, w->xt + i * PSIZE, pair_t + i, D + i * PSIZE, own);
+        fd_amortised_scale(net, pair_t[i], &cin, &scale, own);
+        NEAR(cout[i], scale, 0, "base %d sees %d: cout", base, sees);
+    }
+    for (int i = 0; i < PB * PSIZE && m.predicts == FD_X0; i++)
+        NEAR((double)D[i] - (double)w->x0[i], cout[i / PSIZE] * ((double)F[i] - (double)y0[i]),
+             TOL(1e-12, 1e-4), "base %d sees %d: pair and model", base, sees);
+    OK(base != FD_BASE_NONE || !memcmp(D, F, sizeof F), "no base: the network itself");
+    if (m.predicts == FD_V) {
+        fd_target(&w->p, FD_V, PB, w->x0, w->eps, pair_t, F, a);
+        OK(!memcmp(F, y0, sizeof F), "no base: the target");
+    }
+    paired_batch(w, &m, base, sees, a);
+    for (int i = PSIZE; i < K * PN && !seen; i++) OK(in[i] == 0, "nothing observed");
+    if (seen || base != FD_BASE_GAUSS) return;             /* then it is fd_precond */
+    fd_precond *pre = fd_precond_new(&a, &w->p, w->m0, w->c0);
+    fd_precond_pair(pre, PB, w->x0, w->xt, pair_t, D, F, a);
+    OK(!memcmp(F, y0, sizeof F) && !memcmp(D, in, PSIZE * sizeof *D), "as fd_precond");
+}
+
+/* the channels of the second function of a batch, each against what it stands for */
+static void paired_channels(const paired *w, fd_arena a)
+{
+    const fd_condition how = paired_how(w, FD_BASE_MODEL, 15);
+    const fd_cov *const c0 = w->c0;
+    const double sd0 = sqrt(fd_cov_trace(c0)), tol = TOL(1e-12, 2e-5);
+    const fd_real *x = w->xt + PSIZE, *m0 = w->m0;
+    fd_real in[PB * PSIZE * 7], y0[PB * PSIZE], D[PSIZE], base[PSIZE], sd[PSIZE], g[PSIZE];
+    double cout[PB];
+    fd_amortised *net = fd_amortised_new(&a, &how, &w->o);
+    fd_amortised_pair(net, PB, w->ys, w->x0, NULL, w->xt, pair_t, in, y0, cout, a);
+    fd_posterior *post = fd_posterior_new(&a, m0, c0, &w->o, pair_y);
+    fd_model den = fd_oracle_posterior(&a, &w->p, 1, NULL, m0, (const fd_cov *[]){ c0 }, &w->o,
+                                       pair_y);
+    OK(!a.st->code, "channels: %s", a.st->code ? a.st->what : "");
+    if (a.st->code) return;
+    fd_posterior_std(post, sd, a);
+    den.eval(den.self, &w->s, 1, x, pair_t + 1, D, a);
+    how.model.eval(how.model.self, &w->s, 1, x, pair_t + 1, base, a);
+    fd_obs_misfit(&w->o, pair_y, base, g, a);                /* of |y - F|^2/(2 sd^2) */
+    fd_cov_pow(w->C, 1, 1, g, g, a);
+    const fd_real *z = in + 7 * PSIZE;
+    for (int i = 0; i < PSIZE; i++) {
+        int k = i == 2 ? 0 : i == 6 ? 1 : i == PN + 4 ? 2 : -1;
+        const double mean = (double)m0[i];
+        NEAR((double)z[PSIZE + i], k < 0 ? 0 : (pair_y[k] - mean) / sd0, tol, "values");
+        NEAR((double)z[2 * PSIZE + i], k >= 0, 0, "mask");
+        NEAR((double)z[3 * PSIZE + i], ((double)post->mean[i] - mean) / sd0, tol, "E[x0|y]");
+        NEAR((double)z[4 * PSIZE + i], (double)sd[i] / sd0, tol, "its deviation");
+        NEAR((double)z[5 * PSIZE + i], ((double)D[i] - mean) / sd0, tol, "E[x0|x_t,y]");
+        NEAR((double)z[6 * PSIZE + i], 2 * .04 / 3 * (double)g[i], tol, "slope");
+    }
+}
+
+/* a point that is seen twice has the mean of both; one model that may be told nothing is guided
+ * without a classifier */
+static void paired_twice(const paired *w, fd_arena a)
+{
+    const fd_condition how = paired_how(w, FD_BASE_MODEL, FD_SEES_VALUES);
+    const double sd0 = sqrt(fd_cov_trace(w->c0)), scale = 2.385;
+    fd_obs twice = fd_obs_pick(&a, &w->s, PSEEN, (ptrdiff_t[]){ 2, 6, 2 });
+    fd_amortised *net = fd_amortised_new(&a, &how, &twice);
+    fd_amortised *none = fd_amortised_new(&a, &how, NULL);
+    fd_real in[PB * PSIZE * 3], y0[PB * PSIZE], D[3][PSIZE];
+    double cout[PB];
+    fd_amortised_pair(net, PB, w->ys, w->x0, NULL, w->xt, pair_t, in, y0, cout, a);
+    NEAR((double)in[PSIZE + 2], (.9 * (pair_y[0] + pair_y[2]) / 2 - (double)w->m0[2]) / sd0,
+         TOL(1e-12, 1e-6), "twice");
+    NEAR((double)in[2 * PSIZE + 2], 1, 0, "twice, mask");
+    fd_model m[3] = { fd_amortised_model(&a, net, pair_y, pair_net),
+                      fd_amortised_model(&a, none, NULL, pair_net) };
+    m[2] = fd_free_guided(&a, &w->p, m[0], m[1], scale);
+    for (int i = 0; i < 3; i++) m[i].eval(m[i].self, &w->s, 1, w->xt, pair_t, D[i], a);
+    for (int i = 0; i < PSIZE; i++) {
+        const double given = (double)D[0][i], free = (double)D[1][i];
+        NEAR((double)D[2][i], free + scale * (given - free), TOL(1e-12, 1e-4), "free guidance");
+    }
+}
+
 static void pairs(void)
 {
-    enum { n = 9, b = 3, CH = 2 };
+    static paired w;
     fd_status st;
     fd_arena a = test_arena(1 << 24, &st);
-    fd_space s = fd_grid(&a, 1, (int[]){ n }, NULL, (int[]){ FD_NEUMANN }, CH);
-    fd_cov *C = fd_cov_matern(&a, &s, 1, .2, 1.5), *c0 = fd_cov_matern(&a, &s, 1.3, .3, 1.5);
-    fd_cov *other = fd_cov_matern(&a, &s, .7, .4, 1.5);
-    fd_process p = fd_ou(C, 6);
-    const ptrdiff_t index[3] = { 2, 6, n + 4 };
-    const double y[3] = { 1.2, -.3, .4 }, t[b] = { .05, .7, .7 };
-    double ys[b * 3], cout[b];
-    fd_obs o = fd_obs_pick(&a, &s, 3, index);
-    fd_obs_noise(&a, &o, .2);
-    fd_real m0[CH * n], x0[b * CH * n], xt[b * CH * n], eps[b * CH * n], D[b * CH * n];
-    fd_real F[b * CH * n], in[b * CH * n * 7], y0[b * CH * n], one[CH * n];
-    const int out = CH;
-    const fd_model raw = { FD_X0, raw_some, NULL, NULL, &out, NULL };
-    for (int i = 0; i < CH * n; i++) m0[i] = (fd_real)sin(i);
-    for (int i = 0; i < b * 3; i++) ys[i] = y[i % 3] * (1 + .1 * (i / 3 - 1));     /* ys[3..] = y */
-    fd_cov_draw(c0, fd_seed(1), 0, b, x0, a);
-    fd_perturb(&p, fd_seed(2), 0, b, x0, t, xt, eps, a);
+    paired_new(&w, &a);
     for (int base = FD_BASE_NONE; base <= FD_BASE_GAUSS; base++)
         for (int sees = 0; sees < 16; sees++)
-            for (int seen = 0; seen < 2; seen++) {
-                fd_arena m = a;
-                fd_condition how = { .p = &p, .base = base, .predicts = sees % 2 ? FD_V : FD_X0,
-                                     .sees = sees, .model = fd_oracle_gauss(&m, &p, NULL, other),
-                                     .mean = m0, .c0 = c0 };
-                const int K = fd_amortised_inputs(&how);
-                OK(K == CH * (1 + 2 * (sees & 1) + (sees & 2) + !!(sees & 4) + !!(sees & 8)),
-                   "inputs");
-                fd_amortised *w = fd_amortised_new(&m, &how, seen ? &o : NULL);
-                fd_model D1 = fd_amortised_model(&m, w, seen ? y : NULL, raw);
-                fd_amortised_pair(w, b, seen ? ys : NULL, x0, eps, xt, t, in, y0, cout, m);
-                fd_space wide = s;
-                wide.ch = K;
-                raw_some(&out, &wide, b, in, t, F, m);
-                OK(!st.code && D1.eval, "base %d sees %d: %s", base, sees, st.code ? st.what : "");
-                if (st.code) return;
-                for (int i = 0; i < b; i++) {                /* each with its own y */
-                    double cin, scale;
-                    fd_arena own = m;
-                    fd_model Di = fd_amortised_model(&own, w, seen ? ys + 3 * i : NULL, raw);
-                    Di.eval(Di.self, &s, 1, xt + i * CH * n, t + i, D + i * CH * n, own);
-                    fd_amortised_scale(w, t[i], &cin, &scale, own);
-                    NEAR(cout[i], scale, 0, "base %d sees %d: cout", base, sees);
-                }
-                for (int i = 0; i < b * CH * n && D1.predicts == FD_X0; i++)
-                    NEAR((double)D[i] - (double)x0[i],
-                         cout[i / (CH * n)] * ((double)F[i] - (double)y0[i]), TOL(1e-12, 1e-4),
-                         "base %d sees %d: pair and model", base, sees);
-                OK(base != FD_BASE_NONE || !memcmp(D, F, sizeof F), "no base: the network itself");
-                if (D1.predicts == FD_V) {
-                    fd_target(&p, FD_V, b, x0, eps, t, F, m);
-                    OK(!memcmp(F, y0, sizeof F), "no base: the target");
-                }
-                D1.eval(D1.self, &s, b, xt, t, D, m);
-                for (int i = 0; i < b; i++) {                /* one at a time: the same bits */
-                    D1.eval(D1.self, &s, 1, xt + i * CH * n, t + i, one, m);
-                    OK(!memcmp(one, D + i * CH * n, sizeof one), "base %d sees %d: batch", base,
-                       sees);
-                }
-                for (int i = CH * n; i < K * n && !seen; i++) OK(in[i] == 0, "nothing observed");
-                if (seen || base != FD_BASE_GAUSS) continue; /* then it is fd_precond */
-                fd_precond *pre = fd_precond_new(&m, &p, m0, c0);
-                fd_precond_pair(pre, b, x0, xt, t, D, F, m);
-                OK(!memcmp(F, y0, sizeof F) && !memcmp(D, in, CH * n * sizeof *D), "as fd_precond");
-            }
-    /* the channels themselves */
-    fd_condition how = { .p = &p, .base = FD_BASE_MODEL, .sees = 15, .mean = m0, .c0 = c0,
-                         .model = fd_oracle_gauss(&a, &p, NULL, other) };
-    fd_amortised *w = fd_amortised_new(&a, &how, &o);
-    fd_amortised_pair(w, b, ys, x0, NULL, xt, t, in, y0, cout, a);
-    const double sd0 = sqrt(fd_cov_trace(c0));
-    const fd_real *z = in + 7 * CH * n;                      /* of the second function */
-    fd_posterior *post = fd_posterior_new(&a, m0, c0, &o, y);
-    fd_model den = fd_oracle_posterior(&a, &p, 1, NULL, m0, (const fd_cov *[]){ c0 }, &o, y);
-    fd_real sd[CH * n], g[CH * n];
-    OK(!st.code, "channels: %s", st.code ? st.what : "");
-    if (st.code) return;
-    fd_posterior_std(post, sd, a);
-    den.eval(den.self, &s, 1, xt + CH * n, t + 1, D, a);
-    how.model.eval(how.model.self, &s, 1, xt + CH * n, t + 1, one, a);
-    fd_obs_misfit(&o, y, one, g, a);                         /* of |y - F|^2/(2 sd^2) */
-    fd_cov_pow(C, 1, 1, g, g, a);
-    for (int i = 0; i < CH * n; i++) {
-        int k = i == 2 ? 0 : i == 6 ? 1 : i == n + 4 ? 2 : -1;
-        double tol = TOL(1e-12, 2e-5);
-        NEAR((double)z[CH * n + i], k < 0 ? 0 : (y[k] - (double)m0[i]) / sd0, tol, "values");
-        NEAR((double)z[2 * CH * n + i], k >= 0, 0, "mask");
-        NEAR((double)z[3 * CH * n + i], ((double)post->mean[i] - (double)m0[i]) / sd0, tol,
-             "E[x0|y]");
-        NEAR((double)z[4 * CH * n + i], (double)sd[i] / sd0, tol, "its deviation");
-        NEAR((double)z[5 * CH * n + i], ((double)D[i] - (double)m0[i]) / sd0, tol, "E[x0|x_t,y]");
-        NEAR((double)z[6 * CH * n + i], 2 * .04 / 3 * (double)g[i], tol, "slope");
-    }
-    fd_obs twice = fd_obs_pick(&a, &s, 3, (ptrdiff_t[]){ 2, 6, 2 });
-    how.sees = FD_SEES_VALUES;
-    w = fd_amortised_new(&a, &how, &twice);
-    fd_amortised_pair(w, b, ys, x0, NULL, xt, t, in, y0, cout, a);
-    NEAR((double)in[CH * n + 2], (.9 * (y[0] + y[2]) / 2 - (double)m0[2]) / sd0, TOL(1e-12, 1e-6),
-         "twice");
-    NEAR((double)in[2 * CH * n + 2], 1, 0, "twice, mask");
-    /* one model for both: guidance without a classifier */
-    fd_amortised *none = fd_amortised_new(&a, &how, NULL);
-    fd_model m[3] = { fd_amortised_model(&a, w, y, raw), fd_amortised_model(&a, none, NULL, raw) };
-    m[2] = fd_free_guided(&a, &p, m[0], m[1], 2.385);
-    for (int i = 0; i < 3; i++) m[i].eval(m[i].self, &s, 1, xt, t, D + i * CH * n, a);
-    for (int i = 0; i < CH * n; i++)
-        NEAR((double)D[2 * CH * n + i], (double)D[CH * n + i]
-             + 2.385 * ((double)D[i] - (double)D[CH * n + i]), TOL(1e-12, 1e-4), "free guidance");
+            for (int seen = 0; seen < 2; seen++) paired_row(&w, base, sees, seen, a);
+    paired_channels(&w, a);
+    paired_twice(&w, a);
 }
 
 /* the same functions on 9 and 27 points, of which every third is one of the nine */

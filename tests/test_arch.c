@@ -746,91 +746,97 @@ static void test_stencil(fd_arena mem)
     stencil_multiplier(mem);
 }
 
-/* every error of the operators */
+/* an expression of variables m [4][5], q [2][4][6], im [1][4][6][2] and v5 [5], of which nothing
+ * comes but the message */
+#define P(...) \
+    fd_param(t, (int)(sizeof S(__VA_ARGS__) / sizeof(int)), S(__VA_ARGS__), x, NULL)
+#define WRONG(message, expr) do { \
+        fd_tape t_ = fd_tape_begin(&a, FD_GRAD), *t = &t_; \
+        fd_var *m = P(4, 5), *q = P(2, 4, 6), *im = P(1, 4, 6, 2), *v5 = P(5); \
+        OK(!(expr) && !strcmp(explain(a.st), message), #expr ": '%s'", explain(a.st)); \
+        (void)m, (void)q, (void)im, (void)v5; \
+        a.st->code = FD_OK; \
+        fd_tape_end(t); \
+    } while (0)
+
+/* norms and attention */
 static void test_errors(fd_arena a)
 {
     fd_real x[600] = { 0 };
-    for (int k = 0; k < 28; k++) {
-        static const char *const text[] = {
-            "fd_softmax: no last axis",
-            "fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 4, 5",
-            "fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 5, 20",
-            "fd_attention: wants q, k, v [b][n][d]: axes: 3, 2, 3",
-            "fd_attention: q, k, v differ: samples, keys, values: 2, 4, 3",
-            "fd_attention: widths of q and k differ: 6, 4",
-            "fd_attention: heads do not divide the width: 4, 6, 6",
-            "fd_patches: wants [b][n..][ch]: axes: 2",
-            "fd_patches: patch does not divide the axis: axis, lengths: 1, 4, 6",
-            "fd_unpatches: number of axes out of range: 4",
-            "fd_unpatches: wants [b][tokens][patch * ch]: axes, tokens, patch: 3, 6, 4",
-            "fd_conv3: wants x [b][n..][ci], w [3]..[ci][co]: axes: 4, 3",
-            "fd_conv3: the kernel is 3 points wide: axis, length: 1, 5",
-            "fd_conv3: channels differ: 2, 3",
-            "fd_regrid: wants [b][n..][ch]: axes, of x: 2, 3",
-            "fd_regrid: axis has no entries: axis, length: 1, 0",
-            "fd_groupnorm: groups do not divide the channels: 2, 5",
-            "fd_groupnorm: gain and bias must be as long as the last axis: lengths: 6, 5, 5",
-            "fd_attention_over: wants q, k [b][n][d], d a multiple of heads: axes, heads: 3, 2, 3",
-            "fd_attention_over: weights must be positive: point: 0",
-            "fd_gather: wants x [b][n][c], m and k > 0: axes, m, k: 2, 1, 1",
-            "fd_gather: outside the points: entry, index, points: 1, 4, 4",
-            "fd_scale_shift: wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c: 6, 4, 5",
-            "fd_stencil: wants x [b][n..][c], w [taps]..[c]: axes, of x, of w: 2, 4, 2",
-            "fd_stencil: channels differ: 2, 6",
-            "fd_stencil: taps of an axis are 1, 3, 5, 7 or 9: axis, taps: 1, 2",
-            "fd_stencil: the step is no number, or above 2^24: axis: 1",
-            ""
-        };
-        fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *m = fd_param(&t, 2, S(4, 5), x, NULL), *q = fd_param(&t, 3, S(2, 4, 6), x, NULL);
-        fd_var *y = m;
-        fd_var *im = fd_param(&t, 4, S(1, 4, 6, 2), x, NULL), *v5 = fd_param(&t, 1, S(5), x, NULL);
-        switch (k) {
-        case 0: y = fd_softmax(&t, fd_param(&t, 0, NULL, x, NULL)); break;
-        case 1: y = fd_layernorm(&t, m, fd_param(&t, 1, S(4), x, NULL), v5, 1e-6); break;
-        case 2: y = fd_layernorm(&t, m, v5, m, 1e-6); break;
-        case 3: y = fd_attention(&t, q, m, q, 2); break;
-        case 4: y = fd_attention(&t, q, q, fd_param(&t, 3, S(2, 3, 6), x, NULL), 2); break;
-        case 5: y = fd_attention(&t, q, fd_param(&t, 3, S(2, 4, 4), x, NULL), q, 2); break;
-        case 6: y = fd_attention(&t, q, q, q, 4); break;
-        case 7: y = fd_patches(&t, m, S(1)); break;
-        case 8: y = fd_patches(&t, im, S(2, 4)); break;
-        case 9: y = fd_unpatches(&t, q, 4, S(1, 1, 1, 1), S(1, 1, 1, 1)); break;
-        case 10: y = fd_unpatches(&t, q, 2, S(4, 6), S(2, 2)); break;
-        case 11: y = fd_conv3(&t, im, q, NULL); break;
-        case 12: y = fd_conv3(&t, im, fd_param(&t, 4, S(3, 5, 2, 2), x, NULL), NULL); break;
-        case 13: y = fd_conv3(&t, im, fd_param(&t, 4, S(3, 3, 3, 2), x, NULL), NULL); break;
-        case 14: y = fd_regrid(&t, q, 2, NULL, S(2, 2)); break;
-        case 15: y = fd_regrid(&t, im, 2, NULL, S(2, 0)); break;
-        case 16: y = fd_groupnorm(&t, m, 2, 1, v5, v5, 0); break;
-        case 17: y = fd_groupnorm(&t, q, 2, 1, v5, v5, 0); break;
-        case 18: y = fd_attention_over(&t, q, m, q, 3, x); break;
-        case 19: y = fd_attention_over(&t, q, q, q, 3, x); break;
-        case 20: y = fd_gather(&t, m, 1, 1, S(0), NULL); break;
-        case 21: y = fd_gather(&t, q, 1, 2, S(3, 4), NULL); break;
-        case 22: y = fd_scale_shift(&t, q, m); break;
-        case 23: y = fd_stencil(&t, im, m, 2, NULL, (double[]){ 1, 1 }); break;
-        case 24: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 6), x, NULL), 2, NULL,
-                                (double[]){ 1, 1 }); break;
-        case 25: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 2, 2), x, NULL), 2, NULL,
-                                (double[]){ 1, 1 }); break;
-        case 26: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 2), x, NULL), 2, NULL,
-                                (double[]){ 1, NAN }); break;
-        default:
-            y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
-            y = fd_attention_over(&t, y, y, y, 1, x);
-            y = fd_gather(&t,
-                          fd_gabor(&t, fd_fourier_features(&t, fd_scale_shift(&t, y, m), y), 1, 1),
-                          1, 1, S(0), NULL);
-            y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
-            y = fd_stencil(&t, y, v5, 1, NULL, (double[]){ 1 });
-            y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q,
-                         NULL);
-        }
-        OK(!y && !strcmp(explain(a.st), text[k]), "%d: %s", k, explain(a.st));
-        a.st->code = 0;
-        fd_tape_end(&t);
-    }
+    WRONG("fd_softmax: no last axis", fd_softmax(t, fd_param(t, 0, NULL, x, NULL)));
+    WRONG("fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 4, 5",
+          fd_layernorm(t, m, P(4), v5, 1e-6));
+    WRONG("fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 5, 20",
+          fd_layernorm(t, m, v5, m, 1e-6));
+    WRONG("fd_groupnorm: groups do not divide the channels: 2, 5",
+          fd_groupnorm(t, m, 2, 1, v5, v5, 0));
+    WRONG("fd_groupnorm: gain and bias must be as long as the last axis: lengths: 6, 5, 5",
+          fd_groupnorm(t, q, 2, 1, v5, v5, 0));
+    WRONG("fd_attention: wants q, k, v [b][n][d]: axes: 3, 2, 3", fd_attention(t, q, m, q, 2));
+    WRONG("fd_attention: q, k, v differ: samples, keys, values: 2, 4, 3",
+          fd_attention(t, q, q, P(2, 3, 6), 2));
+    WRONG("fd_attention: widths of q and k differ: 6, 4", fd_attention(t, q, P(2, 4, 4), q, 2));
+    WRONG("fd_attention: heads do not divide the width: 4, 6, 6", fd_attention(t, q, q, q, 4));
+    WRONG("fd_attention_over: wants q, k [b][n][d], d a multiple of heads: axes, heads: 3, 2, 3",
+          fd_attention_over(t, q, m, q, 3, x));
+    WRONG("fd_attention_over: weights must be positive: point: 0",
+          fd_attention_over(t, q, q, q, 3, x));
+    WRONG("fd_scale_shift: wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c: 6, 4, 5",
+          fd_scale_shift(t, q, m));
+}
+
+/* what works on grids: patches, stencils, the choice of points */
+static void test_grid_errors(fd_arena a)
+{
+    fd_real x[600] = { 0 };
+    const double one[2] = { 1, 1 }, never[2] = { 1, NAN };
+    WRONG("fd_patches: wants [b][n..][ch]: axes: 2", fd_patches(t, m, S(1)));
+    WRONG("fd_patches: patch does not divide the axis: axis, lengths: 1, 4, 6",
+          fd_patches(t, im, S(2, 4)));
+    WRONG("fd_unpatches: number of axes out of range: 4",
+          fd_unpatches(t, q, 4, S(1, 1, 1, 1), S(1, 1, 1, 1)));
+    WRONG("fd_unpatches: wants [b][tokens][patch * ch]: axes, tokens, patch: 3, 6, 4",
+          fd_unpatches(t, q, 2, S(4, 6), S(2, 2)));
+    WRONG("fd_conv3: wants x [b][n..][ci], w [3]..[ci][co]: axes: 4, 3", fd_conv3(t, im, q, NULL));
+    WRONG("fd_conv3: the kernel is 3 points wide: axis, length: 1, 5",
+          fd_conv3(t, im, P(3, 5, 2, 2), NULL));
+    WRONG("fd_conv3: channels differ: 2, 3", fd_conv3(t, im, P(3, 3, 3, 2), NULL));
+    WRONG("fd_regrid: wants [b][n..][ch]: axes, of x: 2, 3", fd_regrid(t, q, 2, NULL, S(2, 2)));
+    WRONG("fd_regrid: axis has no entries: axis, length: 1, 0", fd_regrid(t, im, 2, NULL, S(2, 0)));
+    WRONG("fd_gather: wants x [b][n][c], m and k > 0: axes, m, k: 2, 1, 1",
+          fd_gather(t, m, 1, 1, S(0), NULL));
+    WRONG("fd_gather: outside the points: entry, index, points: 1, 4, 4",
+          fd_gather(t, q, 1, 2, S(3, 4), NULL));
+    WRONG("fd_stencil: wants x [b][n..][c], w [taps]..[c]: axes, of x, of w: 2, 4, 2",
+          fd_stencil(t, im, m, 2, NULL, one));
+    WRONG("fd_stencil: channels differ: 2, 6",
+          fd_stencil(t, im, P(3, 3, 6), 2, NULL, one));
+    WRONG("fd_stencil: taps of an axis are 1, 3, 5, 7 or 9: axis, taps: 1, 2",
+          fd_stencil(t, im, P(3, 2, 2), 2, NULL, one));
+    WRONG("fd_stencil: the step is no number, or above 2^24: axis: 1",
+          fd_stencil(t, im, P(3, 3, 2), 2, NULL, never));
+}
+#undef WRONG
+#undef P
+
+/* nothing of nothing, and no word of it */
+static void test_nothing(fd_arena a)
+{
+    fd_real x[600] = { 0 };
+    fd_tape t = fd_tape_begin(&a, FD_GRAD);
+    fd_var *m = fd_param(&t, 2, S(4, 5), x, NULL), *q = fd_param(&t, 3, S(2, 4, 6), x, NULL);
+    fd_var *v5 = fd_param(&t, 1, S(5), x, NULL);
+    fd_var *y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
+    y = fd_attention_over(&t, y, y, y, 1, x);
+    y = fd_gather(&t,
+                  fd_gabor(&t, fd_fourier_features(&t, fd_scale_shift(&t, y, m), y), 1, 1),
+                  1, 1, S(0), NULL);
+    y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
+    y = fd_stencil(&t, y, v5, 1, NULL, (double[]){ 1 });
+    y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q,
+                 NULL);
+    OK(!y && !a.st->code, "%s", explain(a.st));
+    fd_tape_end(&t);
 }
 
 /* ---- Networks ---- */
@@ -2946,6 +2952,8 @@ void test_arch(void)
     test_regrid(a);
     test_stencil(a);
     test_errors(a);
+    test_grid_errors(a);
+    test_nothing(a);
     test_seams(a);
     test_first_values(a);
     test_pool(a);

@@ -465,92 +465,115 @@ static void control(void)
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
+#define FAILS(call, what, why) \
+    do { call; OK(a.st->code == (what), why); a.st->code = FD_OK; } while (0)
+
+/* equations that cannot be, and times outside them */
+static void linear_errors(const fd_linear *l, fd_arena a)
+{
+    const fd_space s = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 1);
+    const fd_space ring = fd_grid(&a, 1, (int[]){ 4 }, NULL, NULL, 1), none = { .nd = 0 };
+    const fd_linear noiseless = { NULL, NULL, 1 }, endless = { l->noise, NULL, INFINITY };
+    fd_real x = 0;
+    double value = 1;
+    FAILS(scalar(&a, 1, 1, 0), FD_EARG, "T = 0");
+    FAILS(scalar(&a, NAN, 1, 1), FD_EARG, "a rate that is no number");
+    OK(fd_linear_heat(&a, NULL, 1, 0, 1).T == 0 && !a.st->code, "heat without noise");
+    FAILS(fd_linear_heat(&a, l->noise, 1, NAN, 1), FD_EARG, "c that is no number");
+    FAILS(fd_linear_heat(&a, l->noise, 1, 0, INFINITY), FD_EARG, "T without end");
+    FAILS(fd_linear_dbfs(&a, &s, 1, 0), FD_EARG, "DBFS with T = 0");
+    FAILS(fd_linear_dbfs(&a, &s, 0, 1), FD_EARG, "and without energy");
+    FAILS(fd_linear_dbfs(&a, &s, INFINITY, 1), FD_EARG, "or with too much");
+    FAILS(fd_linear_dbfs(&a, &none, 1, 1), FD_EARG, "and without a grid");
+    FAILS(fd_linear_dbfs(&a, &ring, 1, 1), FD_EARG, "on other boundaries");
+    FAILS(fd_linear_law(&noiseless, 0, 1, NULL, NULL, a), FD_EARG, "no noise");
+    FAILS(fd_linear_law(&endless, 0, 1, NULL, NULL, a), FD_EARG, "no end");
+    FAILS(fd_linear_law(l, -.1, 1, NULL, NULL, a), FD_EARG, "a time before 0");
+    FAILS(fd_linear_law(l, NAN, 1, NULL, NULL, a), FD_EARG, "no time");
+    FAILS(fd_linear_step(l, .5, .5, 1, &x, NULL, a), FD_EARG, "a step of length 0");
+    FAILS(fd_semilinear_step(l, .5, .4, 1, &x, NULL, NULL, a), FD_EARG, "a step back");
+    FAILS(fd_schroedinger_cov(&noiseless, &value, &value, &value, a), FD_EARG, "Schroedinger");
+    FD_FAIL(a.st, FD_EIO, "here", "before");
+    OK(fd_linear_heat(&a, l->noise, 1, 0, 1).T == 0 && fd_linear_dbfs(&a, &s, 1, 1).T == 0,
+       "no process after a failure");
+    fd_linear_step(l, 0, 1, 1, &x, NULL, a);
+    OK(x == 0 && value == 1 && a.st->code == FD_EIO, "and no step");
+    a.st->code = FD_OK;
+}
+
+/* ends that cannot be reached, or are not seen as they must be */
+static void bridge_errors(const fd_linear *l, fd_arena a)
+{
+    const fd_linear flat = scalar(&a, 1, 0, 1), noiseless = { NULL, NULL, 1 };
+    const fd_mix none = { 0, NULL, NULL, NULL };
+    const double end = 1;
+    fd_obs o = fd_obs_pick(&a, &l->noise->s, 1, (ptrdiff_t[]){ 0 });
+    fd_real x = 0, y = 1;
+    double value = 1;
+    FAILS(fd_bridge_step(l, .5, 1.1, 1, &x, &y, NULL, a), FD_EARG, "beyond T");
+    FAILS(fd_bridge_drift(l, 1, 1, &x, &y, &x, a), FD_EARG, "the drift at T");
+    FAILS(value = fd_bridge_cost(&flat, &x, &y, NULL, a), FD_EDATA, "an end that no noise reaches");
+    OK(isnan(value), "has no cost");
+    FAILS(value = fd_control_value(l, 0, &o, &end, &x, a), FD_EARG, "a cost without noise");
+    FAILS(fd_bridge_end_mix(l, .5, &x, &none, NULL, 0, 1, &x, &y, a), FD_EARG,
+          "a mixture of nothing");
+    NEAR((double)x, 0, 0, "nothing was written");
+    FAILS(fd_bridge_path(&noiseless, 2, fd_seed(1), 0, 1, &x, &y, &x, a), FD_EARG, "a path");
+    FAILS(value = fd_bridge_cost(&noiseless, &x, &y, NULL, a), FD_EARG, "a cost");
+    OK(isnan(value), "which is none");
+    FAILS(fd_bridge_end(&noiseless, .5, &o, &end, NULL, 0, 1, &x, &y, a), FD_EARG, "an end");
+    FAILS(fd_bridge_end(l, .5, &o, NULL, NULL, 0, 1, &x, &y, a), FD_EARG, "an end without y");
+    FAILS(fd_bridge_end_mix(&noiseless, .5, &x, &none, NULL, 0, 1, &x, &y, a), FD_EARG,
+          "a mixture");
+    FAILS(value = fd_control_value(&noiseless, 0, &o, &end, &x, a), FD_EARG, "a control");
+    FAILS(value = fd_control_value(l, 0, &o, NULL, &x, a), FD_EARG, "a control without y");
+    fd_obs_noise(&a, &o, .1);
+    FAILS(value = fd_control_value(l, -1, &o, &end, &x, a), FD_EARG, "steps below 0");
+    o.linear = 0;
+    FAILS(value = fd_control_value(l, 0, &o, &end, &x, a), FD_EARG, "F not linear");
+    FAILS(fd_bridge_end(l, .5, &o, &end, NULL, 0, 1, &x, &y, a), FD_EARG,
+          "an end where F is not linear");
+    OK(x == 0 && y == 1 && isnan(value), "nothing was written");
+}
+
+/* what is not there: nothing happens, and no word of it */
+static void of_nothing(const fd_linear *l, fd_arena a)
+{
+    const double half = .5;
+    fd_obs o = fd_obs_pick(&a, &l->noise->s, 1, (ptrdiff_t[]){ 0 });
+    fd_real x = 0, y = 1;
+    const fd_mix some = { 1, NULL, &y, NULL };
+    double value = 7;
+    fd_obs_noise(&a, &o, .1);
+    fd_linear_step(l, 0, 1, 1, NULL, NULL, a);
+    fd_semilinear_step(l, 0, 1, 1, NULL, NULL, NULL, a);
+    for (int i = 0; i < 4; i++) {
+        fd_real *in = i == 0 ? NULL : &x, *end = i == 1 ? NULL : &y, *out = i == 2 ? NULL : &x;
+        if (i < 2) fd_bridge_step(l, 0, 1, 1, in, end, NULL, a);
+        if (i < 3) fd_bridge_draw(l, 1, &half, in, end, NULL, out, a);
+        if (i == 3) fd_bridge_draw(l, 1, NULL, in, end, NULL, out, a);
+        if (i < 3) fd_bridge_path(l, 2, fd_seed(1), 0, 1, in, end, out, a);
+        if (i < 3) fd_bridge_drift(l, .5, 1, in, end, out, a);
+        if (i < 2) OK(isnan(fd_bridge_cost(l, in, end, NULL, a)), "no cost");
+        if (i == 0) OK(isnan(fd_control_value(l, 0, &o, &half, in, a)), "no control");
+        if (i < 2) fd_bridge_end(l, .5, &o, &half, NULL, 0, 1, in, i == 1 ? NULL : &x, a);
+        if (i < 3) fd_bridge_end_mix(l, .5, in, &some, NULL, 0, 1, i == 1 ? NULL : &x,
+                                     i == 2 ? NULL : &x, a);
+    }
+    FAILS(fd_girsanov(l->noise, 1, 1, NULL, &x, &value, a), FD_OK, "Girsanov without a drift");
+    FAILS(fd_girsanov(NULL, 1, 1, &x, &x, &value, a), FD_OK, "or noise");
+    OK(x == 0 && y == 1 && value == 7, "nothing was written");
+}
+#undef FAILS
+
 static void errors(void)
 {
     fd_status st;
     fd_arena a = test_arena(1 << 20, &st);
-    fd_linear l = scalar(&a, 1, 1, 1);
-    fd_real x = 0, y = 1;
-    fd_linear flat = scalar(&a, 1, 0, 1);
-    double value = 1;
-#define FAILS(call, what, why) do { call; OK(st.code == (what), why); st.code = FD_OK; } while (0)
-    FAILS(scalar(&a, 1, 1, 0), FD_EARG, "T = 0");
-    FAILS(scalar(&a, NAN, 1, 1), FD_EARG, "a rate that is no number");
-    FAILS(fd_linear_step(&l, .5, .5, 1, &x, NULL, a), FD_EARG, "a step of length 0");
-    FAILS(fd_bridge_step(&l, .5, 1.1, 1, &x, &y, NULL, a), FD_EARG, "beyond T");
-    FAILS(fd_bridge_drift(&l, 1, 1, &x, &y, &x, a), FD_EARG, "the drift at T");
-    FAILS(value = fd_bridge_cost(&flat, &x, &y, NULL, a), FD_EDATA, "an end that no noise reaches");
-    OK(isnan(value), "has no cost");
-    fd_obs o = fd_obs_pick(&a, &l.noise->s, 1, (ptrdiff_t[]){ 0 });
-    FAILS(value = fd_control_value(&l, 0, &o, &(double){ 1 }, &x, a), FD_EARG,
-          "a cost without noise");
-    fd_mix none = { 0, NULL, NULL, NULL };
-    FAILS(fd_bridge_end_mix(&l, .5, &x, &none, NULL, 0, 1, &x, &y, a), FD_EARG,
-          "a mixture of nothing");
-    NEAR((double)x, 0, 0, "nothing was written");
-    OK(fd_linear_heat(&a, NULL, 1, 0, 1).T == 0 && !st.code, "heat without noise");
-    FAILS(fd_linear_heat(&a, l.noise, 1, NAN, 1), FD_EARG, "c that is no number");
-    FAILS(fd_linear_heat(&a, l.noise, 1, 0, INFINITY), FD_EARG, "T without end");
-    fd_space s = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 1);
-    const fd_space none_of = { .nd = 0 };
-    FAILS(fd_linear_dbfs(&a, &s, 1, 0), FD_EARG, "DBFS with T = 0");
-    FAILS(fd_linear_dbfs(&a, &s, 0, 1), FD_EARG, "and without energy");
-    FAILS(fd_linear_dbfs(&a, &s, INFINITY, 1), FD_EARG, "or with too much");
-    FAILS(fd_linear_dbfs(&a, &none_of, 1, 1), FD_EARG, "and without a grid");
-    fd_space ring = fd_grid(&a, 1, (int[]){ 4 }, NULL, NULL, 1);
-    FAILS(fd_linear_dbfs(&a, &ring, 1, 1), FD_EARG, "on other boundaries");
-    const fd_linear noiseless = { NULL, NULL, 1 }, endless = { l.noise, NULL, INFINITY };
-    FAILS(fd_linear_law(&noiseless, 0, 1, NULL, NULL, a), FD_EARG, "no noise");
-    FAILS(fd_linear_law(&endless, 0, 1, NULL, NULL, a), FD_EARG, "no end");
-    FAILS(fd_linear_law(&l, -.1, 1, NULL, NULL, a), FD_EARG, "a time before 0");
-    FAILS(fd_linear_law(&l, NAN, 1, NULL, NULL, a), FD_EARG, "no time");
-    FAILS(fd_schroedinger_cov(&noiseless, &value, &value, &value, a), FD_EARG, "Schroedinger");
-    FAILS(fd_semilinear_step(&l, .5, .4, 1, &x, NULL, NULL, a), FD_EARG, "a step back");
-    FAILS(fd_bridge_path(&noiseless, 2, fd_seed(1), 0, 1, &x, &y, &x, a), FD_EARG, "a path");
-    FAILS(value = fd_bridge_cost(&noiseless, &x, &y, NULL, a), FD_EARG, "a cost");
-    OK(isnan(value), "which is none");
-    FAILS(fd_bridge_end(&noiseless, .5, &o, &(double){ 1 }, NULL, 0, 1, &x, &y, a), FD_EARG,
-          "an end");
-    FAILS(fd_bridge_end(&l, .5, &o, NULL, NULL, 0, 1, &x, &y, a), FD_EARG, "an end without y");
-    FAILS(fd_bridge_end_mix(&noiseless, .5, &x, &none, NULL, 0, 1, &x, &y, a), FD_EARG,
-          "a mixture");
-    FAILS(value = fd_control_value(&noiseless, 0, &o, &(double){ 1 }, &x, a), FD_EARG, "a control");
-    FAILS(value = fd_control_value(&l, 0, &o, NULL, &x, a), FD_EARG, "a control without y");
-    fd_obs_noise(&a, &o, .1);
-    FAILS(value = fd_control_value(&l, -1, &o, &(double){ 1 }, &x, a), FD_EARG, "steps below 0");
-    fd_obs bent = o;
-    bent.linear = 0;
-    FAILS(value = fd_control_value(&l, 0, &bent, &(double){ 1 }, &x, a), FD_EARG, "F not linear");
-    FAILS(fd_bridge_end(&l, .5, &bent, &(double){ 1 }, NULL, 0, 1, &x, &y, a), FD_EARG,
-          "an end where F is not linear");
-    OK(x == 0 && y == 1 && isnan(value), "nothing was written");
-    /* what is not there: nothing happens, and no word of it */
-    fd_mix some = { 1, NULL, &y, NULL };
-    const double half = .5;
-    fd_linear_step(&l, 0, 1, 1, NULL, NULL, a);
-    fd_semilinear_step(&l, 0, 1, 1, NULL, NULL, NULL, a);
-    for (int i = 0; i < 4; i++) {
-        fd_real *in = i == 0 ? NULL : &x, *end = i == 1 ? NULL : &y, *out = i == 2 ? NULL : &x;
-        if (i < 2) fd_bridge_step(&l, 0, 1, 1, in, end, NULL, a);
-        if (i < 3) fd_bridge_draw(&l, 1, &half, in, end, NULL, out, a);
-        if (i == 3) fd_bridge_draw(&l, 1, NULL, in, end, NULL, out, a);
-        if (i < 3) fd_bridge_path(&l, 2, fd_seed(1), 0, 1, in, end, out, a);
-        if (i < 3) fd_bridge_drift(&l, .5, 1, in, end, out, a);
-        if (i < 2) OK(isnan(fd_bridge_cost(&l, in, end, NULL, a)), "no cost");
-        if (i == 0) OK(isnan(fd_control_value(&l, 0, &o, &half, in, a)), "no control");
-        if (i < 2) fd_bridge_end(&l, .5, &o, &half, NULL, 0, 1, in, i == 1 ? NULL : &x, a);
-        if (i < 3) fd_bridge_end_mix(&l, .5, in, &some, NULL, 0, 1, i == 1 ? NULL : &x,
-                                     i == 2 ? NULL : &x, a);
-    }
-    FAILS(fd_girsanov(l.noise, 1, 1, NULL, &x, &value, a), FD_OK, "Girsanov without a drift");
-    FAILS(fd_girsanov(NULL, 1, 1, &x, &x, &value, a), FD_OK, "or noise");
-    OK(x == 0 && y == 1 && isnan(value), "nothing was written");
-    /* after a failure */
-    FD_FAIL(&st, FD_EIO, "here", "before");
-    OK(fd_linear_heat(&a, l.noise, 1, 0, 1).T == 0 && fd_linear_dbfs(&a, &s, 1, 1).T == 0,
-       "no process after a failure");
-    fd_linear_step(&l, 0, 1, 1, &x, NULL, a);
-    OK(x == 0 && st.code == FD_EIO, "and no step");
+    const fd_linear l = scalar(&a, 1, 1, 1);
+    linear_errors(&l, a);
+    bridge_errors(&l, a);
+    of_nothing(&l, a);
     test_free();
 }
 

@@ -43,8 +43,14 @@ static void explained(void)
         OK(strlen(shortened) < sizeof shortened - 1, "row %d shortened", (int)i);
         OK(fd_explain(&st, NULL, 0) == rows[i].code, "no room at all");
     }
-    static const char *const counted[] = { "here: n", "here: n: 1", "here: n: 1, 2",
-                                           "here: n: 1, 2, 3", "here: n: 1, 2, 3, -4" };
+}
+
+/* FD_FAIL counts the numbers that it is given, and a copy says the same */
+static void counted(void)
+{
+    char buf[128];
+    static const char *const text[] = { "here: n", "here: n: 1", "here: n: 1, 2",
+                                        "here: n: 1, 2, 3", "here: n: 1, 2, 3, -4" };
     for (int n = 0; n <= 4; n++) {
         fd_status own;
         fd_arena_over(NULL, 0, &own);
@@ -58,11 +64,16 @@ static void explained(void)
         fd_status copy = { .size = 7, .low = 3 };
         OK(fd_fail_as(&copy, &own) == FD_EARG && copy.size == 7 && copy.low == 3,
            "a failure copied");
-        OK(fd_explain(&copy, buf, sizeof buf) == FD_EARG && !strcmp(buf, counted[n]),
+        OK(fd_explain(&copy, buf, sizeof buf) == FD_EARG && !strcmp(buf, text[n]),
            "%d numbers: '%s'", n, buf);
     }
+}
+
+/* of a long name the end is said, and of two failures the first */
+static void named(void)
+{
     fd_status st;
-    char path[301];
+    char path[301], buf[128];
     fd_arena_over(NULL, 0, &st);
     memset(path, 'p', 300);
     strcpy(path + 290, "/end.npy");
@@ -516,6 +527,8 @@ void test_random(void)
     fd_status st;
     fd_arena a = test_arena(16 << 20, &st);
     explained();
+    counted();
+    named();
     escape();
     arena();
 #ifdef FD_ASAN

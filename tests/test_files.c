@@ -520,13 +520,14 @@ static void names(void)
     failed(&st, FD_EIO, "a device or a pipe", "/dev/null", "a device");
 }
 
-/* Names that are taken beside the file, a file that cannot be sought in, arguments of no use. */
-static void writers(void)
+/* a name that is taken beside the file, and a file that cannot be sought in */
+static void taken_names(void)
 {
-    const char *path = test_path("taken.npy"), *free = test_path("x.npz");
+    const char *path = test_path("taken.npy");
     char beside[300];
     unsigned char bytes[64];
     const fd_real two[2] = { (fd_real)1.5, -2 };
+    int pipes[2];
     fd_status st;
     fd_arena a = fresh(&st);
     sprintf(beside, "%s.%ld-0.tmp", path, (long)getpid());
@@ -537,60 +538,73 @@ static void writers(void)
     OK(slurp(beside, bytes, sizeof bytes) == 5 && !memcmp(bytes, "taken", 5), "which stays");
     remove(beside);
     OK(!leftover("taken.npy"), "and nothing more");
-
-    int pipes[2];
-    if (!pipe(pipes)) {
-        sprintf(beside, "/dev/fd/%d", pipes[0]);
-        if (exists(beside)) {
-            fd_load(&a, beside);
-            failed(&st, FD_EIO, "fd_load: not a plain file: ", beside, "a pipe");
-        }
-        close(pipes[0]);
-        close(pipes[1]);
+    if (pipe(pipes)) return;
+    sprintf(beside, "/dev/fd/%d", pipes[0]);
+    if (exists(beside)) {
+        fd_load(&a, beside);
+        failed(&st, FD_EIO, "fd_load: not a plain file: ", beside, "a pipe");
     }
+    close(pipes[0]);
+    close(pipes[1]);
+}
 
-    fd_tensor t[3] = { { "x", 1, { 2 }, (fd_real *)two, NULL },
-                       { "y", 3, { 1 << 15, 1 << 14, 2 }, (fd_real *)two, NULL } };
-    fd_tensors f = { 1, 0, t, NULL, 0, NULL };
-    a = fresh(&st);
+/* after a failure, and of nothing, nothing is written */
+static void nothing_written(void)
+{
+    const char *path = test_path("x.npz"), *const column[] = { "x" };
+    const double number = 1;
+    const unsigned char byte = 0;
+    const int n = 2;
+    fd_real two[2] = { (fd_real)1.5, -2 };
+    fd_tensor t = { "x", 1, { 2 }, two, NULL };
+    const fd_tensors f = { 1, 0, &t, NULL, 0, NULL };
+    fd_status st;
+    fd_arena a = fresh(&st);
+    remove(path);
     OK(!fd_tensor_need(&st, "here", NULL, "x"), "a tensor of nothing");
     failed(&st, FD_EDATA, "here: missing tensor", "x", "no tensors");
-    remove(free);
     a = fresh(&st);
     FD_FAIL(&st, FD_EIO, "here", "before");
-    OK(!fd_tensor_need(&st, "here", &f, "x") && fd_npz_save(&st, free, &f) == FD_EIO
-       && fd_tensors_save(&st, free, &f) == FD_EIO && fd_npy_save(&st, free, 1, t->n, two) == FD_EIO
-       && fd_text_save(&st, free, "text") == FD_EIO && fd_png_save(&st, free, 1, 1, bytes) == FD_EIO
-       && fd_csv_save(&st, free, 1, (const char *[]){ "x" }, 1, (double[]){ 1 }) == FD_EIO
-       && fd_png_sheet(&st, free, 1, 1, 1, 1, two, 0, 1, FD_GRAY, 1, a) == FD_EIO
-       && !exists(free), "after a failure");
+    OK(!fd_tensor_need(&st, "here", &f, "x") && fd_npz_save(&st, path, &f) == FD_EIO
+       && fd_tensors_save(&st, path, &f) == FD_EIO && fd_npy_save(&st, path, 1, &n, two) == FD_EIO
+       && fd_text_save(&st, path, "text") == FD_EIO && fd_png_save(&st, path, 1, 1, &byte) == FD_EIO
+       && fd_csv_save(&st, path, 1, column, 1, &number) == FD_EIO
+       && fd_png_sheet(&st, path, 1, 1, 1, 1, two, 0, 1, FD_GRAY, 1, a) == FD_EIO
+       && !exists(path), "after a failure");
     a = fresh(&st);
-    fd_npy_save(&st, free, 1, t->n, NULL);
-    fd_text_save(&st, free, NULL);
-    fd_png_save(&st, free, 1, 1, NULL);
-    fd_png_sheet(&st, free, 1, 1, 1, 1, NULL, 0, 1, FD_GRAY, 1, a);
-    fd_csv_save(&st, free, 1, (const char *[]){ "x" }, 1, NULL);
-    OK(!st.code && !exists(free), "nothing of nothing");
-    fd_npy_save(&st, free, -1, t->n, two);
+    fd_npy_save(&st, path, 1, &n, NULL);
+    fd_text_save(&st, path, NULL);
+    fd_png_save(&st, path, 1, 1, NULL);
+    fd_png_sheet(&st, path, 1, 1, 1, 1, NULL, 0, 1, FD_GRAY, 1, a);
+    fd_csv_save(&st, path, 1, column, 1, NULL);
+    OK(!st.code && !exists(path), "nothing of nothing");
+}
+
+/* shapes that no file has */
+static void wrong_shapes(void)
+{
+    static const char *const names[] = { "2", "3", "4", "5", "6", "7", "8", "9" };
+    const char *path = test_path("x.npz"), *const column[] = { "x" };
+    const double number = 1;
+    fd_real two[2] = { (fd_real)1.5, -2 };
+    fd_tensor many[8];
+    const fd_tensors f = { 8, 0, many, NULL, 0, NULL };
+    fd_status st;
+    fresh(&st);
+    fd_npy_save(&st, path, -1, (int[]){ 2 }, two);
     failed(&st, FD_ESHAPE, "fd_npy_save: not a shape", "x.npz", "axes");
     fresh(&st);
-    fd_csv_save(&st, free, 1, (const char *[]){ "x" }, -1, (double[]){ 1 });
+    fd_csv_save(&st, path, 1, column, -1, &number);
     failed(&st, FD_EARG, "fd_csv_save: not a table: columns, rows: 1, -1", "", "rows");
     fresh(&st);
-    fd_csv_save(&st, free, 1, NULL, 1, (double[]){ 1 });
+    fd_csv_save(&st, path, 1, NULL, 1, &number);
     failed(&st, FD_EARG, "fd_csv_save: not a table: columns, rows: 1, 1", "", "names");
-    fresh(&st);                                  /* 4 GiB, of which not a number is looked at */
-    for (int k = 2; k < 10; k++) {
-        static const char *const names[] = { "2", "3", "4", "5", "6", "7", "8", "9" };
-        static fd_tensor many[10];
-        f.tensor = many;
-        many[k - 2] = t[1];
-        many[k - 2].name = names[k - 2];
-        f.count = k - 1;
-    }
-    fd_npz_save(&st, free, &f);
+    fresh(&st);
+    for (int k = 0; k < 8; k++)                  /* 4 GiB, of which not a number is looked at */
+        many[k] = (fd_tensor){ names[k], 3, { 1 << 15, 1 << 14, 2 }, two, NULL };
+    fd_npz_save(&st, path, &f);
     failed(&st, FD_EARG, "fd_npz_save: more than a zip without extensions holds", "", "4 GiB");
-    OK(!exists(free), "not a file");
+    OK(!exists(path), "not a file");
 }
 
 /* --- IDX --- */
@@ -1185,12 +1199,6 @@ static void npz_bad(void)
         { 0, { NULL, 0, text, 3, 0, 0 }, "shorter than its header says: ",
           ": fno_blocks.convs.0.weight" } };
     size_t n = npy(text, 1, DICT("|O", "False", "(1,)"), "12345678", 8);
-    npz_three(z, data);
-    zipped only[2] = { { "x/data.pkl", 10, data[0], 9, 8, 0 }, { "npy", 3, data[1], 9, 0, 0 } };
-    spit(path, file, zip(file, 0, 2, only));
-    fd_arena b = fresh(&st);
-    fd_tensors_load(&b, path);
-    failed(&st, FD_EDATA, "a zip without a .npy in it: ", "bad.npz", "no .npy");
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
         npz_three(z, data);
         zipped *q = z + rows[r].row;
@@ -1206,53 +1214,81 @@ static void npz_bad(void)
         failed(&st, FD_EDATA, "fd_tensors_load: ", rows[r].name, rows[r].says);
         failed(&st, FD_EDATA, rows[r].says, rows[r].name, rows[r].says);
     }
-    /* the end of a long path and the beginning of a long name are said */
+}
+
+/* a .npz of three arrays with one part of them changed, which is not loaded */
+static void npz_changed(void)
+{
+    static unsigned char file[4096], data[3][256];
+    const char *path = test_path("bad.npz"), *const first = ": fno_blocks.convs.0.weight";
+    zipped z[3];
+    fd_status st;
+    fd_arena a = fresh(&st);
+    npz_three(z, data);
+    const zipped only[2] = { { "x/data.pkl", 10, data[0], 9, 8, 0 },
+                             { "npy", 3, data[1], 9, 0, 0 } };
+    spit(path, file, zip(file, 0, 2, only));
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "a zip without a .npy in it: ", "bad.npz", "no .npy");
+    npy(data[0], 1, DICT("<f4", "False", "(2, 2)"), npz_c, 16);
+    spit(path, file, zip(file, 0, 3, z));
+    a = fresh(&st);
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "goes on after its array: ", first, "longer");
+    npz_three(z, data);
+    size_t n = zip(file, 0, 3, z);
+    file[30 + 29 + z[0].n - 1] ^= 1;
+    spit(path, file, n);
+    a = fresh(&st);
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "checksum is wrong: ", first, "crc");
+}
+
+/* the end of a long path and the beginning of a long name are said */
+static void npz_long(void)
+{
+    static unsigned char file[4096], data[3][256];
     char far[160] = "build/scratch", name[131];
+    zipped z[3];
+    fd_status st;
+    fd_arena a = fresh(&st);
     while (strlen(far) < 130) strcat(far, "/../scratch");
     strcat(far, "/bad.npz");
     memset(name, 'x', 126);
     strcpy(name + 126, ".npy");
     npz_three(z, data);
     z[0].name = name, z[0].named = 130, z[0].flags |= 1;
-    spit(path, file, zip(file, 0, 3, z));
-    fd_arena a = fresh(&st);
+    spit(test_path("bad.npz"), file, zip(file, 0, 3, z));
     fd_tensors_load(&a, far);
     name[95] = 0;
     failed(&st, FD_EDATA, "encrypted entry: ", name, "long");
-    /* an entry with more behind its array; a checksum that is wrong; many entries of the same
-     * bytes */
+}
+
+/* the end says that its zip64 part counts, which is not there, or which lacks a number; and one
+ * that says so rightly, of the place alone */
+static void npz_wide(void)
+{
+    static unsigned char file[4096], data[3][256];
+    static const char *const says[] = { "malformed zip: ", "bad.npz" };
+    const char *path = test_path("bad.npz");
+    zipped z[3];
+    fd_status st;
+    fd_arena a;
     npz_three(z, data);
-    npy(data[0], 1, DICT("<f4", "False", "(2, 2)"), npz_c, 16);
-    spit(path, file, zip(file, 0, 3, z));
-    a = fresh(&st);
-    fd_tensors_load(&a, path);
-    failed(&st, FD_EDATA, "goes on after its array: ", ": fno_blocks.convs.0.weight", "longer");
-    /* the end says that its zip64 part counts, which is not there, or which lacks a number */
-    static const char *const wide[] = { "malformed zip: ", "bad.npz" };
     for (int i = 0; i < 2; i++) {
-        npz_three(z, data);
-        n = zip(file, ZIP_WIDE, 3, z);
+        const size_t n = zip(file, ZIP_WIDE, 3, z);
         unsigned char *at = file + (i ? n - 22 - 20 - 56 - (size_t)28 + 2 : n - 22);
         if (i) at[0] = 16;                        /* of the last entry: three numbers in 16 bytes */
         a = fresh(&st);
         if (i) spit(path, file, n); else spit(path, at, 22);
-        fd_tensors f = fd_tensors_load(&a, path);
-        OK(!f.count, "zip64, row %d", i);
-        failed(&st, FD_EDATA, wide[i], "bad.npz", "zip64");
+        OK(!fd_tensors_load(&a, path).count, "zip64, row %d", i);
+        failed(&st, FD_EDATA, says[i], "bad.npz", "zip64");
     }
-    n = zip(file, ZIP_WIDE, 1, z);                    /* only the place is too large for the end */
+    const size_t n = zip(file, ZIP_WIDE, 1, z);
     memcpy(file + n - 22 + 8, "\1\0\1\0\0\0\0\0", 8);
     a = fresh(&st);
     spit(path, file, n);
     OK(fd_tensors_load(&a, path).count == 1 && !st.code, "%s", st.code ? st.what : "");
-    npz_three(z, data);
-    n = zip(file, 0, 3, z);
-    file[30 + 29 + z[0].n - 1] ^= 1;
-    spit(path, file, n);
-    a = fresh(&st);
-    fd_tensors_load(&a, path);
-    failed(&st, FD_EDATA, "checksum is wrong: ", ": fno_blocks.convs.0.weight", "crc");
-    npz_overlap();
 }
 
 /* The same of a .safetensors. */
@@ -1812,7 +1848,9 @@ void test_files(void)
     npy_bad();
     npy_write();
     names();
-    writers();
+    taken_names();
+    nothing_written();
+    wrong_shapes();
     idx();
     tensors_good();
     tensors_bad();
@@ -1823,6 +1861,10 @@ void test_files(void)
     strange_long();
     npz_good();
     npz_bad();
+    npz_changed();
+    npz_long();
+    npz_wide();
+    npz_overlap();
     npz_write();
     strangers();
     costs();

@@ -148,7 +148,6 @@ static void outputs(void)
     }
 }
 
-/* every tensor in turn is missing, misshapen, or another is added: an error that names it */
 /* another shape, with numbers for all of it */
 static void reshape(fd_arena *a, fd_tensor *t, int nd, const int n[])
 {
@@ -583,8 +582,25 @@ static void fuzz(void)
     OK(good > ROUNDS, "only %d of the damaged files can still be read", good);
 }
 
+/* without the files there is nothing to test */
+static int files_there(void)
+{
+    int there = 1;
+    for (int i = 0; i <= ROWS; i++) {
+        const char *name = i < ROWS ? rows[i].file : "io.npz";
+        fd_status st;
+        fd_arena a = test_arena(1 << 22, &st);
+        const fd_tensors f = load(&a, name);
+        OK(f.count, "%s", explain(&st));
+        there &= !st.code;
+        test_free();
+    }
+    return there;
+}
+
 void test_foreign(void)
 {
+    if (!files_there()) return;
     outputs();
     wrong();
     told();

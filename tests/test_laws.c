@@ -3062,23 +3062,29 @@ static void check_interpolant_mix(void)
     check_mix_wrong(&p, m0, &data, c0, a);
 }
 
-/* the call fails with this code and a line that holds the text; the failure is forgotten */
-#define SAYS(call, want, text) \
-    do { call; OK(a.st->code == (want) && strstr(explain(a.st), text), #call ": '%s'", \
-                  explain(a.st)); a.st->code = FD_OK; } while (0)
+/* Arguments that are out of their range, or not there: what is right is here. */
+typedef struct {
+    fd_space s;
+    fd_cov *c;
+    fd_process p;
+    fd_model m;
+    fd_sampler how;
+    fd_interpolant way;
+} proper;
 
-/* Arguments of processes, times and models that are out of their range, or not there. */
-static void check_arguments(void)
+static void proper_new(proper *w, fd_arena *a)
 {
-    fd_status st;
-    fd_arena a = test_arena(1 << 20, &st);
-    fd_space s = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 1), none = { .nd = 0 };
-    const fd_space pair = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 2);
-    fd_cov *c = fd_cov_exp(&a, &s, 1, .3), *two = fd_cov_exp(&a, &pair, 1, .3);
-    const fd_process p = fd_vp(c, .1, 20), heat = fd_heat(c, 1, .02, NULL, NULL, 2);
-    fd_process bare = p, odd = p;
-    double beta[4] = { 7 }, t[4] = { 7 };
-    fd_real x[4] = { 7 };
+    static const double fall[] = { 1, .5, .1 };
+    w->s = fd_grid(a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 1);
+    w->c = fd_cov_exp(a, &w->s, 1, .3);
+    w->p = fd_vp(w->c, .1, 20);
+    w->m = fd_oracle_gauss(a, &w->p, NULL, w->c);
+    w->how = (fd_sampler){ .p = &w->p, .model = w->m, .t = fall, .steps = 2, .scheme = FD_DDIM };
+    w->way = (fd_interpolant){ w->c, NULL, NULL, NULL, NULL, .5 };
+}
+
+static void wrong_schedules(const proper *w, fd_arena a)
+{
     static const struct { int rule, T; double b1, bT; const char *text; } betas[] = {
         { FD_BETA_LINEAR - 1, 3, .1, .2, "no such schedule" },
         { FD_BETA_COSINE + 1, 3, .1, .2, "no such schedule" },
@@ -3086,105 +3092,141 @@ static void check_arguments(void)
         { FD_BETA_LINEAR, 3, 0, .2, "between 0 and 1" },
         { FD_BETA_LINEAR, 3, .1, 1, "between 0 and 1" },
         { FD_BETA_LINEAR, 3, .1, 0, "between 0 and 1" } };
+    static const struct { double tmin, tmax; } spans[] = { { -1, 1 }, { 2, 1 }, { 0, INFINITY } };
+    const char *const span = "needs 0 <= tmin < tmax";
+    double beta[4] = { 7 }, t[4] = { 7 };
+    fd_real x[4] = { 7 };
     for (int i = 0; i < 7; i++)
-        SAYS(fd_beta_schedule(betas[i].rule, betas[i].T, betas[i].b1, betas[i].bT, beta, &st),
+        SAYS(fd_beta_schedule(betas[i].rule, betas[i].T, betas[i].b1, betas[i].bT, beta, a.st),
              FD_EARG, betas[i].text);
-    SAYS(fd_times(&p, FD_UNIFORM - 1, 0, 3, t, &st), FD_EARG, "no such rule");
-    odd.tmin = -1;
-    SAYS(fd_times(&odd, FD_UNIFORM, 0, 3, t, &st), FD_EARG, "needs 0 <= tmin < tmax");
-    SAYS(fd_draw_times(&odd, FD_T_UNIFORM, NULL, fd_seed(1), 0, 1, t, &st), FD_EARG,
-         "needs 0 <= tmin < tmax");
-    odd.tmin = 2;
-    SAYS(fd_draw_times(&odd, FD_T_UNIFORM, NULL, fd_seed(1), 0, 1, t, &st), FD_EARG,
-         "needs 0 <= tmin < tmax");
-    odd = p, odd.tmax = INFINITY;
-    SAYS(fd_times(&odd, FD_UNIFORM, 0, 3, t, &st), FD_EARG, "needs 0 <= tmin < tmax");
-    SAYS(fd_draw_times(&odd, FD_T_UNIFORM, NULL, fd_seed(1), 0, 1, t, &st), FD_EARG,
-         "needs 0 <= tmin < tmax");
-    SAYS(fd_draw_times(&p, FD_T_LEVELS + 1, NULL, fd_seed(1), 0, 1, t, &st), FD_EARG,
+    SAYS(fd_times(&w->p, FD_UNIFORM - 1, 0, 3, t, a.st), FD_EARG, "no such rule");
+    for (int i = 0; i < 3; i++) {
+        fd_process odd = w->p;
+        odd.tmin = spans[i].tmin, odd.tmax = spans[i].tmax;
+        SAYS(fd_times(&odd, FD_UNIFORM, 0, 3, t, a.st), FD_EARG, span);
+        SAYS(fd_draw_times(&odd, FD_T_UNIFORM, NULL, fd_seed(1), 0, 1, t, a.st), FD_EARG, span);
+    }
+    SAYS(fd_draw_times(&w->p, FD_T_LEVELS + 1, NULL, fd_seed(1), 0, 1, t, a.st), FD_EARG,
          "no such law of times");
-    SAYS(OK(!fd_time_weight(&p, FD_W_ONE - 1, FD_X0, .3, &st), "weight"), FD_EARG, "no such rule");
-    SAYS(fd_loss_weigh(&p, FD_NORM_H - 1, 0, FD_X0, 1, t, x, a), FD_EARG, "no such norm");
-    SAYS(fd_fdp_noise(&a, &s, 1, -1), FD_EARG, "needs energy > 0 and ref >= 0");
-    SAYS(fd_average_velocity(&p, NULL, c, 1, (double[]){ .5 }, (double[]){ -.1 }, x, x, a), FD_EARG,
-         "times must be 0 <= r < t <= tmax");
-    SAYS(fd_average_velocity(&p, NULL, c, 1, (double[]){ 1.1 }, (double[]){ .1 }, x, x, a), FD_EARG,
-         "times must be 0 <= r < t <= tmax");
-    SAYS(fd_oracle_kernel(&a, &p, NULL, two), FD_ESHAPE, "different points");
-    const fd_cov *some[2] = { c, NULL };
-    SAYS(fd_oracle_mix(&a, &p, 2, NULL, NULL, some), FD_ESHAPE, "different modes; component: 1");
-    some[1] = c;
-    SAYS(fd_oracle_mix(&a, &p, 2, (double[]){ 1, INFINITY }, NULL, some), FD_EDATA,
+    SAYS(OK(!fd_time_weight(&w->p, FD_W_ONE - 1, FD_X0, .3, a.st), "weight"), FD_EARG,
+         "no such rule");
+    SAYS(fd_loss_weigh(&w->p, FD_NORM_H - 1, 0, FD_X0, 1, t, x, a), FD_EARG, "no such norm");
+    SAYS(fd_fdp_noise(&a, &w->s, 1, -1), FD_EARG, "needs energy > 0 and ref >= 0");
+    OK(x[0] == 7 && t[0] == 7 && beta[0] == 7, "nothing written");
+}
+
+static void wrong_models(const proper *w, fd_arena a)
+{
+    const fd_space pair = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 2);
+    const fd_cov *two = fd_cov_exp(&a, &pair, 1, .3), *some[2] = { w->c, NULL };
+    fd_real x[4] = { 7 };
+    for (int i = 0; i < 2; i++) {
+        const double t = i ? 1.1 : .5, r = i ? .1 : -.1;
+        SAYS(fd_average_velocity(&w->p, NULL, w->c, 1, &t, &r, x, x, a), FD_EARG,
+             "times must be 0 <= r < t <= tmax");
+    }
+    SAYS(fd_oracle_kernel(&a, &w->p, NULL, two), FD_ESHAPE, "different points");
+    SAYS(fd_oracle_mix(&a, &w->p, 2, NULL, NULL, some), FD_ESHAPE, "different modes; component: 1");
+    some[1] = w->c;
+    SAYS(fd_oracle_mix(&a, &w->p, 2, (double[]){ 1, INFINITY }, NULL, some), FD_EDATA,
          "a weight is negative or not finite: 1");
-    OK(!fd_path(c, NULL, NULL, NULL, NULL).law, "a path of nothing");
-    fd_sde e = { .f = NULL };
+    OK(!fd_path(w->c, NULL, NULL, NULL, NULL).law, "a path of nothing");
+    const fd_sde e = { .f = NULL };
     SAYS(fd_sde_step(&e, FD_SDE_EULER - 1, 0, 1, 1, x, x, a), FD_EARG, "no such scheme");
     SAYS(fd_sde_step(&e, FD_SDE_EULER, 0, 0, 1, x, x, a), FD_EARG, "h <= 0");
-    fd_interpolant way = { c, NULL, NULL, NULL, NULL, .5 };
-    const fd_model m = fd_oracle_gauss(&a, &p, NULL, c);
-    fd_model u = m, eps = m;
-    u.predicts = FD_VELOCITY, eps.predicts = FD_NOISE;
     for (int i = 0; i < 5; i++) {
-        fd_model v = u, w = eps;
+        fd_model v = w->m, eps = w->m;
+        v.predicts = i == 2 ? FD_NOISE : FD_VELOCITY, eps.predicts = i == 4 ? FD_X0 : FD_NOISE;
         if (i == 1) v.eval = NULL;
-        if (i == 2) v.predicts = FD_NOISE;
-        if (i == 3) w.eval = NULL;
-        if (i == 4) w.predicts = FD_X0;
-        SAYS(fd_interpolant_step(&way, &v, &w, i ? .1 : NAN, .5, .6, 1, x, NULL, a), FD_EARG,
+        if (i == 3) eps.eval = NULL;
+        SAYS(fd_interpolant_step(&w->way, &v, &eps, i ? .1 : NAN, .5, .6, 1, x, NULL, a), FD_EARG,
              "needs a model of the velocity");
     }
-    /* samplers and densities */
-    const double fall[] = { 1, .5, .1 }, steep[] = { INFINITY, .5, .1 };
-    fd_sampler how = { .p = &p, .model = m, .t = fall, .steps = 2, .scheme = FD_DDIM }, bad = how;
+    OK(x[0] == 7, "nothing written");
+}
+
+/* samplers, densities and ensembles */
+static void wrong_samplers(const proper *w, fd_arena a)
+{
+    const double steep[] = { INFINITY, .5, .1 };
+    double t[4] = { 7 }, alpha[4] = { 7 };
+    fd_real x[4] = { 7 };
+    fd_sampler bad = w->how;
     bad.corrector = FD_CORRECT_NONE - 1;
     SAYS(fd_begin(&a, &bad, fd_seed(1), 0, 1), FD_EARG, "no such corrector");
-    bad = how, bad.start = FD_START_NOISE - 1;
+    bad = w->how, bad.start = FD_START_NOISE - 1;
     SAYS(fd_begin(&a, &bad, fd_seed(1), 0, 1), FD_EARG, "no such start");
-    bad = how, bad.t = steep;
+    bad = w->how, bad.t = steep;
     SAYS(fd_begin(&a, &bad, fd_seed(1), 0, 1), FD_EARG, "times must fall; step: 0");
-    bad = how, bad.scheme = FD_PF_HEUN;
+    bad = w->how, bad.scheme = FD_PF_HEUN;
     SAYS(fd_loglik(&bad, -1, fd_seed(1), 0, 1, x, t, a), FD_EARG, "probes of 0 or above");
     SAYS(fd_elbo(&bad, -1, fd_seed(1), 0, 1, x, t, NULL, a), FD_EARG, "pairs of 0 or above");
     bad.scheme = FD_PF_RK4 + 1;
     SAYS(fd_loglik(&bad, 0, fd_seed(1), 0, 1, x, t, a), FD_EARG, "needs steps of pf-heun");
     bad.scheme = FD_PF_HEUN, bad.model.predicts = FD_VELOCITY + 1;
     SAYS(fd_loglik(&bad, 1, fd_seed(1), 0, 1, x, t, a), FD_EARG, "model");
-    fd_amortised_inputs(&(fd_condition){ .p = NULL });
-    OK(fd_amortised_inputs(&(fd_condition){ .p = NULL }) == 0, "inputs of no process");
-    bare.law = NULL;
-    OK(isnan(fd_time_at(&bare, 1)) && isnan(fd_time_at(&p, 0)), "no time");
-    fd_split_gibbs(&how, NULL, t, 1, fd_seed(1), 0, 1, x, a);
-    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 1 });
-    SAYS(fd_esmda(&o, beta, 1, fd_seed(1), 2, x, a), FD_EARG, "and noise");
+    fd_obs o = fd_obs_pick(&a, &w->s, 1, (ptrdiff_t[]){ 1 });
+    SAYS(fd_esmda(&o, alpha, 1, fd_seed(1), 2, x, a), FD_EARG, "and noise");
     fd_obs_noise(&a, &o, .1);
-    SAYS(fd_esmda(&o, beta, 0, fd_seed(1), 2, x, a), FD_EARG, "alpha > 0");
-    /* what is not there: nothing happens, and no word of it */
-    fd_precond_pair(NULL, 1, x, x, t, x, x, a);
-    double cin = 1, cout = 1;
-    fd_precond_scale(NULL, .5, &cin, &cout);
-    OK(cin == 0 && cout == 0 && !fd_precond_model(&a, NULL, m).eval, "no preconditioner");
-    fd_process unknown = p;
+    SAYS(fd_esmda(&o, alpha, 0, fd_seed(1), 2, x, a), FD_EARG, "alpha > 0");
+    OK(x[0] == 7 && t[0] == 7, "nothing written");
+}
+
+/* what is not there: nothing happens, and no word of it */
+static void of_nothing(const proper *w, fd_arena a)
+{
+    const fd_space none = { .nd = 0 };
+    const fd_sampler *const how = &w->how;
+    const fd_interpolant *const way = &w->way;
+    double t[4] = { 7 }, cin = 1, cout = 1;
+    fd_real x[4] = { 7 };
+    fd_process unknown = w->p;
     unknown.noise = NULL;
-    fd_langevin(&unknown, &m, NULL, .5, .1, 1, 1, x, x, a);
-    fd_advance(&how, .5, .4, 1, NULL, NULL, NULL, a), fd_correct(&how, .5, 1, NULL, NULL, NULL, a);
-    fd_correct(&how, .5, 1, x, NULL, NULL, a);                       /* without a corrector */
-    fd_start_law(&how, t, NULL, a), fd_exact_law(&how, t, NULL, a);
-    fd_interpolant_target(&way, FD_VELOCITY, 0, x, x, x, t, x, a);
-    OK(!fd_fdp_noise(&a, &none, 1, 0) && !fd_time_law_new(&a, &p, NULL, FD_NORM_H, 0, FD_X0)
-       && !fd_fdp(&a, NULL, .1, 20, NULL).law && !fd_oracle_kernel(&a, &p, NULL, NULL).eval
-       && !fd_oracle_interpolant(&a, &way, FD_VELOCITY, NULL, NULL, NULL, c).eval
-       && !fd_oracle_interpolant(&a, &way, FD_VELOCITY, NULL, c, NULL, NULL).eval, "of nothing");
-    OK(!st.code && x[0] == 7 && t[0] == 7 && beta[0] == 7, "nothing written: %s", explain(&st));
-    /* modes that are not there, and a chain before its beginning */
+    OK(fd_amortised_inputs(&(fd_condition){ .p = NULL }) == 0, "inputs of no process");
+    fd_split_gibbs(how, NULL, t, 1, fd_seed(1), 0, 1, x, a);
+    fd_precond_pair(NULL, 1, x, x, t, x, x, a);
+    fd_precond_scale(NULL, .5, &cin, &cout);
+    OK(cin == 0 && cout == 0 && !fd_precond_model(&a, NULL, w->m).eval, "no preconditioner");
+    fd_langevin(&unknown, &w->m, NULL, .5, .1, 1, 1, x, x, a);
+    fd_advance(how, .5, .4, 1, NULL, NULL, NULL, a), fd_correct(how, .5, 1, NULL, NULL, NULL, a);
+    fd_correct(how, .5, 1, x, NULL, NULL, a);                        /* without a corrector */
+    fd_start_law(how, t, NULL, a), fd_exact_law(how, t, NULL, a);
+    fd_interpolant_target(way, FD_VELOCITY, 0, x, x, x, t, x, a);
+    OK(!fd_fdp_noise(&a, &none, 1, 0) && !fd_time_law_new(&a, &w->p, NULL, FD_NORM_H, 0, FD_X0)
+       && !fd_fdp(&a, NULL, .1, 20, NULL).law && !fd_oracle_kernel(&a, &w->p, NULL, NULL).eval
+       && !fd_oracle_interpolant(&a, way, FD_VELOCITY, NULL, NULL, NULL, w->c).eval
+       && !fd_oracle_interpolant(&a, way, FD_VELOCITY, NULL, w->c, NULL, NULL).eval, "of nothing");
+    OK(!a.st->code && x[0] == 7 && t[0] == 7, "nothing written: %s", explain(a.st));
+}
+
+/* modes and times that are not there, and a chain before its beginning */
+static void outside_the_law(const proper *w, fd_arena a)
+{
+    const fd_process heat = fd_heat(w->c, 1, .02, NULL, NULL, 2);
+    const fd_process chain = ddpm(&a, w->c, 10, 1e-3, .3);
+    fd_process bare = w->p;
+    bare.law = NULL;
+    OK(isnan(fd_time_at(&bare, 1)) && isnan(fd_time_at(&w->p, 0)), "no time");
     const fd_coef far = fd_law(&heat, .5, 4), before = fd_law(&heat, .5, -1);
     const fd_coef empty = fd_law(&bare, .5, 0);
     OK(!far.m && !far.v && !before.m && !before.v && !empty.m && !empty.v, "no such mode");
-    const fd_process chain = ddpm(&a, c, 10, 1e-3, .3);
     OK(fd_law(&chain, -1, 0).m == fd_law(&chain, 0, 0).m && fd_law(&chain, 0, 0).m == 1,
        "before 0");
+}
+
+static void check_arguments(void)
+{
+    proper w;
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    proper_new(&w, &a);
+    wrong_schedules(&w, a);
+    wrong_models(&w, a);
+    wrong_samplers(&w, a);
+    of_nothing(&w, a);
+    outside_the_law(&w, a);
     test_free();
 }
-#undef SAYS
 
 /* a model that is no number any more after some evaluations */
 typedef struct { fd_model m; int *left; } tiring;

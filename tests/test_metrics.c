@@ -373,108 +373,153 @@ static int all(fd_arena a, const fd_space *s, int m, const fd_real *x, int n, co
     return a.st->code;
 }
 
-/* the failure has this text and FD_EARG; it is forgotten */
-static void refused(fd_status *st, const char *text)
+enum { ROBUST_M = 30, ROBUST_N = 21 };
+typedef struct { fd_space s; fd_real *x, *y; } ensembles;
+static char room[1 << 20];
+
+/* every size of memory: NAN and no number touched, or the right one; k = -1: the spectrum */
+static void starved(const ensembles *e, int k, int threads, const double want[9])
 {
-    OK(st->code == FD_EARG && !strncmp(explain(st), text, strlen(text)), "%s", explain(st));
-    st->code = FD_OK;
+    const int M = ROBUST_M, N = ROBUST_N;
+    double got[9];
+    int done = 0;
+    test_use_threads(threads);
+    for (size_t size = 0; !done && size < sizeof room; size += 1 + size / 64) {
+        fd_status st;
+        fd_arena a = fd_arena_over(room, size, &st);
+        fd_show(room, size);
+        /* plausible numbers, not 0, where nothing was written */
+        memset(room, 0x3f, size);
+        got[0] = got[1] = got[2] = got[3 + (k > 0 ? k : 0)] = -7;
+        if (k < 0) fd_spectrum(&e->s, M, e->x, 3, got, a);
+        else got[3 + k] = metric(k, a, &e->s, M, e->x, N, e->y);
+        const int same = k < 0 ? !memcmp(got, want, 3 * sizeof *got) : got[3 + k] == want[3 + k];
+        const int untouched = k < 0 ? got[0] == -7 && got[2] == -7 : isnan(got[3 + k]);
+        done = !st.code;
+        if (done) OK(same, "metric %d, %d bytes: other results", k, (int)size);
+        else if (st.code != FD_ENOMEM || !untouched)
+            OK(0, "metric %d, %d bytes: code %d, %g", k, (int)size, st.code,
+               got[3 + (k > 0 ? k : 0)]);
+    }
+    OK(done, "metric %d: never enough memory", k);
 }
 
-static void robust(void)
+/* what is not there: NAN, and no word of it */
+static void of_nothing(const ensembles *e, fd_arena a)
 {
-    enum { M = 30, N = 21 };
-    fd_status st;
-    fd_arena keep = test_arena(1 << 20, &st);
-    fd_space s = space_of(0, &keep);
-    fd_real *x = fd_new(&keep, fd_real, M * 30), *y = fd_new(&keep, fd_real, N * 30);
-    double want[9], got[9];
-    if (!y) { OK(0, "memory"); return; }
-    fd_normal(fd_seed(1), M * 30, x);
-    fd_normal(fd_seed(2), N * 30, y);
-    OK(!all(keep, &s, M, x, N, y, want), "%s", st.code ? st.what : "");
-#ifdef _OPENMP
-    int most = omp_get_max_threads();
-    for (int t = 1; t <= 3; t++) {
-        omp_set_num_threads(t);
-        all(keep, &s, M, x, N, y, got);
-        OK(!memcmp(got, want, sizeof got), "bits with %d threads", t);
+    const int M = ROBUST_M, N = ROBUST_N;
+    const fd_space bad = { .nd = 0 };
+    const struct { const char *name; const fd_space *s; const fd_real *x, *y; } rows[] = {
+        { "a failed space", &bad, e->x, e->y }, { "NULL", &e->s, NULL, NULL },
+        { "no space", NULL, e->x, e->y }, { "x alone", &e->s, e->x, NULL } };
+    double got[9];
+    for (int r = 0; r < 4; r++) {
+        all(a, rows[r].s, M, rows[r].x, N, rows[r].y, got);
+        for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of %s", i, rows[r].name);
     }
-    omp_set_num_threads(most);
-#endif
-    static char mem[1 << 20];
-    const int test_threads = test_most_threads();
-    /* every size: NAN and no number touched, or the right one */
-    for (int k = -1; k < METRICS; k++)
-        for (int threads = 1; threads <= 3; threads += 2) {
-            int done = 0;
-            test_use_threads(threads);
-            for (size_t size = 0; !done && size < sizeof mem; size += 1 + size / 64) {
-                fd_arena a = fd_arena_over(mem, size, &st);
-                fd_show(mem, size);
-                /* plausible numbers, not 0, where nothing was written */
-                memset(mem, 0x3f, size);
-                got[0] = got[1] = got[2] = got[3 + (k > 0 ? k : 0)] = -7;
-                if (k < 0) fd_spectrum(&s, M, x, 3, got, a);
-                else got[3 + k] = metric(k, a, &s, M, x, N, y);
-                done = !st.code;
-                if (done) OK(k < 0 ? !memcmp(got, want,
-                                             3 * sizeof *got) : got[3 + k] == want[3 + k],
-                             "metric %d, %d bytes: other results", k, (int)size);
-                else if (st.code != FD_ENOMEM || (k < 0 ? got[0] != -7
-                                                  || got[2] != -7 : !isnan(got[3 + k])))
-                    OK(0, "metric %d, %d bytes: code %d, %g", k, (int)size, st.code,
-                       got[3 + (k > 0 ? k : 0)]);
-            }
-            OK(done, "metric %d: never enough memory", k);
-        }
-    test_use_threads(test_threads);
-    fd_space bad;
-    memset(&bad, 0, sizeof bad);
-    fd_arena a = fd_arena_over(mem, sizeof mem, &st);
-    all(a, &bad, M, x, N, y, got);
-    for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of a failed space", i);
-    all(a, &s, M, NULL, N, NULL, got);
-    for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of NULL", i);
-    all(a, NULL, M, x, N, y, got);
-    for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of no space", i);
-    all(a, &s, M, x, N, NULL, got);
-    for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of x alone", i);
-    OK(isnan(fd_crps(&s, M, x, NULL, a)), "no truth");
-    fd_spectrum(&s, M, x, 3, NULL, a);
+    OK(isnan(fd_crps(&e->s, M, e->x, NULL, a)), "no truth");
+    fd_spectrum(&e->s, M, e->x, 3, NULL, a);
     got[0] = 7;
-    fd_spectrum(&s, M, NULL, 3, got, a);
-    OK(got[0] == 7 && !st.code, "no spectrum");
-    for (int i = 0; i < 2; i++) {                          /* too few of either */
+    fd_spectrum(&e->s, M, NULL, 3, got, a);
+    OK(got[0] == 7 && !a.st->code, "no spectrum");
+}
+
+/* too few functions of either kind, and functions of no numbers */
+static void too_few(ensembles *e, fd_arena a)
+{
+    const int M = ROBUST_M, N = ROBUST_N;
+    const fd_space *const s = &e->s;
+    const fd_real *const x = e->x, *const y = e->y;
+    for (int i = 0; i < 2; i++) {
         const int m = i ? N : 1, n = i ? 1 : N;
-        OK(isnan(fd_energy_distance(&s, m, x, n, y)), "energy distance of one function");
-        OK(isnan(fd_mmd2(&s, m, x, n, y, 0, a)), "MMD");
-        refused(&st, "fd_mmd2: needs two functions of each kind");
-        OK(isnan(fd_w2_modes(&s, m, x, n, y, a)), "W2 of modes");
-        refused(&st, "fd_w2_modes: needs two functions of each kind");
-        OK(isnan(fd_frechet(&s, 1, m, x, n, y, a)), "Frechet");
-        refused(&st, "fd_frechet: needs components and two functions of each");
-        OK(isnan(fd_sliced_w2(&s, fd_seed(1), 1, i * N, x, N - i * N, y, a)), "sliced W2");
-        refused(&st, "fd_sliced_w2: needs directions and functions");
+        OK(isnan(fd_energy_distance(s, m, x, n, y)), "energy distance of one function");
+        SAYS(OK(isnan(fd_mmd2(s, m, x, n, y, 0, a)), "MMD"), FD_EARG,
+             "fd_mmd2: needs two functions of each kind");
+        SAYS(OK(isnan(fd_w2_modes(s, m, x, n, y, a)), "W2 of modes"), FD_EARG,
+             "fd_w2_modes: needs two functions of each kind");
+        SAYS(OK(isnan(fd_frechet(s, 1, m, x, n, y, a)), "Frechet"), FD_EARG,
+             "fd_frechet: needs components and two functions of each");
+        SAYS(OK(isnan(fd_sliced_w2(s, fd_seed(1), 1, i * N, x, N - i * N, y, a)), "sliced W2"),
+             FD_EARG, "fd_sliced_w2: needs directions and functions");
     }
-    OK(isnan(fd_crps(&s, 0, x, y, a)), "CRPS");
-    refused(&st, "fd_crps: an empty ensemble");
-    x[0] = NAN;
-    OK(isnan(fd_frechet(&s, 3, M, x, N, y, a)) && st.code == FD_EDATA, "Frechet of no numbers: %s",
-       explain(&st));
-    st.code = FD_OK;
-    double cost = 1;
+    SAYS(OK(isnan(fd_crps(s, 0, x, y, a)), "CRPS"), FD_EARG, "fd_crps: an empty ensemble");
+    e->x[0] = NAN;
+    SAYS(OK(isnan(fd_frechet(s, 3, M, x, N, y, a)), "Frechet of no numbers"), FD_EDATA,
+         "not finite");
+}
+
+/* In a parallel region of the caller each thread has memory of its own, no byte more than it needs:
+ * the numbers are the same, and nothing beyond it is written. */
+static void in_a_region(const ensembles *e, const double want[9])
+{
+    enum { THREADS = 3, SIZE = 1 << 18 };
+    static char mem[THREADS][SIZE];
+    double got[THREADS][METRICS];
+    int beyond[THREADS][METRICS] = { { 0 } };
+    test_use_threads(THREADS);
+#ifdef _OPENMP
+#pragma omp parallel for schedule(static)
+#endif
+    for (int t = 0; t < THREADS; t++)
+        for (int k = 0; k < METRICS; k++) {
+            fd_status st;
+            fd_arena a = fd_arena_over(mem[t], SIZE, &st);
+            metric(k, a, &e->s, ROBUST_M, e->x, ROBUST_N, e->y);
+            const size_t need = fd_need(&st, mem[t]);
+            fd_show(mem[t], SIZE);
+            memset(mem[t], 0x55, SIZE);
+            a = fd_arena_over(mem[t], need, &st);
+            got[t][k] = metric(k, a, &e->s, ROBUST_M, e->x, ROBUST_N, e->y);
+            for (size_t i = need; i < SIZE; i++) beyond[t][k] += mem[t][i] != 0x55;
+        }
+    for (int t = 0; t < THREADS; t++)
+        for (int k = 0; k < METRICS; k++) {
+            OK(got[t][k] == want[3 + k], "metric %d on thread %d of a region", k, t);
+            OK(!beyond[t][k], "metric %d on thread %d of a region: %d bytes beyond its memory", k,
+               t, beyond[t][k]);
+        }
+}
+
+static void starved_assignment(void)
+{
+    const double cost = 1;
+    fd_status st;
     int to = -7;
     for (size_t size = 0; size < 2048; size += 64) {         /* with red zones it needs more */
-        fd_arena few = fd_arena_over(mem, size, &st);
+        fd_arena few = fd_arena_over(room, size, &st);
         const double sum = fd_assignment(1, &cost, &to, few);
         OK(st.code ? st.code == FD_ENOMEM && isnan(sum) : sum == 1 && to == 0, "%d bytes",
            (int)size);
         to = -7;
     }
     OK(!st.code, "enough");
-    a = fd_arena_over(mem, sizeof mem, &st);
+    fd_arena a = fd_arena_over(room, sizeof room, &st);
     FD_FAIL(&st, FD_EIO, "here", "before");
     OK(isnan(fd_assignment(1, &cost, &to, a)) && to == -7, "no assignment after a failure");
+}
+
+static void robust(void)
+{
+    const int most = test_most_threads();
+    fd_status st;
+    fd_arena keep = test_arena(1 << 20, &st);
+    ensembles e = { space_of(0, &keep), normals(&keep, 1, ROBUST_M * 30),
+                    normals(&keep, 2, ROBUST_N * 30) };
+    double want[9], got[9];
+    if (!e.y) { OK(0, "memory"); return; }
+    OK(!all(keep, &e.s, ROBUST_M, e.x, ROBUST_N, e.y, want), "%s", st.code ? st.what : "");
+    for (int t = 1; t <= 3; t++) {
+        test_use_threads(t);
+        all(keep, &e.s, ROBUST_M, e.x, ROBUST_N, e.y, got);
+        OK(!memcmp(got, want, sizeof got), "bits with %d threads", t);
+    }
+    for (int k = -1; k < METRICS; k++)
+        for (int threads = 1; threads <= 3; threads += 2) starved(&e, k, threads, want);
+    in_a_region(&e, want);
+    test_use_threads(most);
+    of_nothing(&e, keep);
+    too_few(&e, keep);
+    starved_assignment();
 }
 
 /* against all permutations of six, and against sorting on a line */

@@ -2883,11 +2883,7 @@ static void daps(void)
 
 /* --- what cannot be, and what is not there --- */
 
-/* the call fails with this code and a line that holds the text; the failure is forgotten */
-#define SAYS(call, want, text) \
-    do { call; OK(a.st->code == (want) && strstr(explain(a.st), text), #call ": '%s'", \
-                  explain(a.st)); a.st->code = FD_OK; } while (0)
-
+/* observations that ask for nothing, or of what their space does not have */
 static void no_observations(void)
 {
     fd_status st;
@@ -2900,9 +2896,7 @@ static void no_observations(void)
     const fd_space dense = fd_dense(NULL, 8, 1, basis, basis, 1);
     fd_space many = s;
     const double place = .4, half = -.1, mul[8] = { 1, 1, NAN, 1, 1, 1, 1, 1 };
-    const double no_sd[2] = { .1, 0 };
     many.points = many.modes = (ptrdiff_t)1 << 31;
-    /* observations that ask for nothing */
     SAYS(fd_obs_points(&a, &s, 0, &place, NULL), FD_EARG, "fd_obs_points: needs observations");
     SAYS(fd_obs_points(&a, &s, 1, NULL, NULL), FD_EARG, "fd_obs_points: needs observations");
     SAYS(fd_obs_points(&a, &dense, 1, &place, NULL), FD_EARG, "fd_obs_points: needs observations");
@@ -2929,13 +2923,20 @@ static void no_observations(void)
         if (i == 2) FD_FAIL(&st, FD_EIO, "here", "before");
         OK(!fd_obs_points(&a, z, 1, &place, NULL).m && !fd_obs_boxes(&a, z, 1, &place, NULL, NULL).m
            && !fd_obs_coarse(&a, z, &s).m && !fd_obs_coarse(&a, &s, z).m
-           && !fd_obs_modal(&a, z, basis[0] > 0 ? no_sd : NULL).m
+           && !fd_obs_modal(&a, z, mul).m
            && !fd_obs_matrix(&a, z, 1, x).m && st.code == (i == 2 ? FD_EIO : FD_OK),
            "nothing to see, %d: %s", i, explain(&st));
     }
-    st.code = FD_OK;
-    /* noise */
-    const double flat[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    test_free();
+}
+
+/* noise that an observation cannot have, and observations without it */
+static void no_noise(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = cells(&a, 8);
+    const double no_sd[2] = { .1, 0 }, flat[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
     fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 1, 3 }), blur = fd_obs_modal(&a, &s, flat);
     fd_obs empty = { .m = 0 }, was = o;
     SAYS(fd_obs_noise_each(&a, &blur, flat), FD_EARG, "fd_obs_modal has one standard deviation");
@@ -2951,9 +2952,24 @@ static void no_observations(void)
     fd_obs_noise_cov(&a, &o, (double[]){ 1, 0, 0, 1 });
     OK(!empty.sd && !empty.each && !empty.chol && o.sd == was.sd && o.each == was.each
        && o.chol == was.chol && st.code == FD_EIO, "no noise");
-    /* after a failure, and then without one argument */
+    st.code = FD_OK;
+    const double y[2] = { 7, 7 };
+    SAYS(fd_obs_potential(&a, &o, y), FD_EARG, "no noise, so there is no likelihood");
+    SAYS(fd_obs_potential(&a, &o, NULL), FD_EARG, "needs the numbers that were observed");
+    test_free();
+}
+
+/* after a failure, and then without one argument, nothing is observed, and no word of it said */
+static void nothing_observed(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = cells(&a, 8);
+    const fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 1, 3 }), empty = { .m = 0 };
+    const fd_real x[8] = { 0 };
     double y[2] = { 7, 7 };
     fd_real g[8] = { 7 };
+    FD_FAIL(&st, FD_EIO, "here", "before");
     for (int i = 0; i < 5; i++) {
         const fd_obs *q = i == 1 ? NULL : i == 2 ? &empty : &o;
         fd_obs_draw(q, fd_seed(1), 0, 1, i == 3 ? NULL : x, i == 4 ? NULL : y, a);
@@ -2965,94 +2981,143 @@ static void no_observations(void)
         OK(y[0] == 7 && g[0] == 7, "nothing of nothing, %d", i);
         st.code = FD_OK;
     }
-    SAYS(fd_obs_potential(&a, &o, y), FD_EARG, "no noise, so there is no likelihood");
-    SAYS(fd_obs_potential(&a, &o, NULL), FD_EARG, "needs the numbers that were observed");
     test_free();
 }
 
-/* Gains, and the moves that are made of them. */
+/* The small problem, a process, the exact score and a sampler; and what does not go with them: m
+ * and v of each mode, a process on other points, observations without noise, and of an F that is
+ * not linear. */
+typedef struct {
+    small q;
+    fd_process p, heat, other;
+    fd_model m;
+    fd_sampler how;
+    fd_obs quiet, bent;
+} methods;
+
+static void methods_new(methods *w, fd_arena *a)
+{
+    static const double t[3] = { 1, .5, .1 };
+    small_new(&w->q, a, .05);
+    const fd_space fine = cells(a, SN + 1);
+    w->p = fd_vp(w->q.c0, .1, 20);
+    w->heat = fd_heat(w->q.c0, 1, .02, NULL, NULL, 2);
+    w->other = fd_vp(fd_cov_on(a, w->q.c0, &fine), .1, 20);
+    w->m = fd_oracle_gauss(a, &w->p, w->q.m0, w->q.c0);
+    w->how = (fd_sampler){ .p = &w->p, .model = w->m, .t = t, .steps = 2, .scheme = FD_ANCESTRAL };
+    w->quiet = fd_obs_pick(a, &w->q.s, SM, (ptrdiff_t[]){ 2, 6 });
+    w->bent = w->q.o;
+    w->bent.linear = 0;
+}
+
+/* gains of what does not go together */
 static void no_gains(void)
 {
     fd_status st;
     fd_arena a = test_arena(1 << 22, &st);
-    small q;
-    small_new(&q, &a, .05);
-    fd_obs quiet = fd_obs_pick(&a, &q.s, SM, (ptrdiff_t[]){ 2, 6 }), bent = q.o, empty = { .m = 0 };
-    bent.linear = 0;
+    methods w;
+    methods_new(&w, &a);
+    const small *const q = &w.q;
+    const fd_obs empty = { .m = 0 };
     const fd_space far = fd_grid(&a, 1, (int[]){ SN }, (double[]){ 2 }, (int[]){ FD_NEUMANN }, 1);
-    const fd_space fine = cells(&a, 9);
-    fd_cov *on_far = fd_cov_matern(&a, &far, 1, .3, 1.5), *on_fine = fd_cov_on(&a, q.c0, &fine);
+    fd_cov *on_far = fd_cov_matern(&a, &far, 1, .3, 1.5);
     const double flat[SN] = { 1, 1, 1, 1, 1, 1, 1, 1 };
-    fd_obs blur = fd_obs_modal(&a, &q.s, flat);
-    SAYS(fd_gain_new(&a, &q.o, on_fine, NULL), FD_ESHAPE, "covariance and observation have");
+    const fd_obs blur = fd_obs_modal(&a, &q->s, flat);
+    SAYS(fd_gain_new(&a, &q->o, w.other.noise, NULL), FD_ESHAPE, "covariance and observation have");
     SAYS(fd_gain_new(&a, &blur, on_far, NULL), FD_ESHAPE, "covariance and observation have");
-    SAYS(fd_gain_new(&a, &bent, q.c0, NULL), FD_EARG, "needs a function to linearise at");
-    OK(!fd_gain_new(&a, NULL, q.c0, NULL) && !fd_gain_new(&a, &empty, q.c0, NULL)
-       && !fd_gain_new(&a, &q.o, NULL, NULL) && !st.code, "no gain of nothing");
-    fd_gain *g = fd_gain_new(&a, &q.o, q.c0, NULL), *still = fd_gain_new(&a, &quiet, q.c0, NULL);
-    fd_gain *curved = fd_gain_new(&a, &bent, q.c0, q.m0);
+    SAYS(fd_gain_new(&a, &w.bent, q->c0, NULL), FD_EARG, "needs a function to linearise at");
+    OK(!fd_gain_new(&a, NULL, q->c0, NULL) && !fd_gain_new(&a, &empty, q->c0, NULL)
+       && !fd_gain_new(&a, &q->o, NULL, NULL) && !st.code, "no gain of nothing");
+    test_free();
+}
+
+/* steps that a gain, a process or times do not allow */
+static void no_steps(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    methods w;
+    methods_new(&w, &a);
+    const small *const q = &w.q;
+    const double *const y = q->y, one = 1;
+    const fd_process *const p = &w.p;
+    const fd_gain *g = fd_gain_new(&a, &q->o, q->c0, NULL);
+    const fd_gain *still = fd_gain_new(&a, &w.quiet, q->c0, NULL);
+    const fd_gain *curved = fd_gain_new(&a, &w.bent, q->c0, q->m0);
     if (!curved) { OK(0, "%s", explain(&st)); return; }
-    fd_process p = fd_vp(q.c0, .1, 20), heat = fd_heat(q.c0, 1, .02, NULL, NULL, 2), void_p = p;
-    void_p.law = NULL;
-    fd_model m = fd_oracle_gauss(&a, &p, q.m0, q.c0);
-    const double t[3] = { 1, .5, .1 }, one = 1;
-    fd_sampler how = { .p = &p, .model = m, .t = t, .steps = 2, .scheme = FD_DDIM };
+    fd_sampler how = w.how;
     fd_real x[SN] = { 7 };
     double z[SM] = { 7, 7 }, e[SM] = { 7, 7 };
-    SAYS(fd_gain_condition(curved, 1, 1, q.y, NULL, x, a), FD_EARG, "linear");
-    SAYS(fd_posterior_new(&a, NULL, q.c0, &bent, q.y), FD_EARG, "linear");
-    SAYS(fd_posterior_new(&a, NULL, q.c0, &q.o, NULL), FD_EARG, "needs the numbers");
-    SAYS(fd_oracle_posterior(&a, &p, 1, NULL, NULL, (const fd_cov *[]){ q.c0 }, &bent, q.y),
+    SAYS(fd_gain_condition(curved, 1, 1, y, NULL, x, a), FD_EARG, "linear");
+    SAYS(fd_posterior_new(&a, NULL, q->c0, &w.bent, y), FD_EARG, "linear");
+    SAYS(fd_posterior_new(&a, NULL, q->c0, &q->o, NULL), FD_EARG, "needs the numbers");
+    SAYS(fd_oracle_posterior(&a, p, 1, NULL, NULL, (const fd_cov *[]){ q->c0 }, &w.bent, y),
          FD_EARG, "linear");
-    SAYS(fd_project(g, 1, q.y, x, NULL, a), FD_EARG, "fd_project");
-    SAYS(fd_project(still, 1, q.y, x, e, a), FD_EARG, "fd_project");
-    SAYS(fd_project(curved, 1, q.y, x, e, a), FD_EARG, "linear");
-    SAYS(fd_project_flat(&bent, 1, q.y, x, a), FD_EARG, "linear");
-    SAYS(fd_project_denoised(g, &p, .5, 1, q.y, x, NULL, x, NULL, a), FD_EARG,
-         "fd_project_denoised");
-    SAYS(fd_path_move(g, &p, 0, 1, .5, 1, q.y, NULL, z, a), FD_EARG, "no such path: 0");
-    SAYS(fd_path_move(g, &p, 4, 1, .5, 1, q.y, NULL, z, a), FD_EARG, "no such path: 4");
-    SAYS(fd_path_move(g, &p, FD_PATH_FRESH, .5, .5, 1, q.y, NULL, z, a), FD_EARG,
-         "times must fall");
-    SAYS(fd_noise_step(&how, &quiet, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
-    how.p = &heat;
-    SAYS(fd_noise_step(&how, &q.o, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
-    SAYS(fd_ucos(&a, g, &heat, q.y, m), FD_EARG, "one m and v for all modes");
-    SAYS(fd_ucos(&a, curved, &p, q.y, m), FD_EARG, "linear");
-    SAYS(fd_ucos(&a, g, &p, NULL, m), FD_EARG, "needs the numbers");
-    SAYS(fd_ucos_noise(g, &heat, fd_seed(1), 0, 1, &one, x, a), FD_EARG,
+    SAYS(fd_project(g, 1, y, x, NULL, a), FD_EARG, "fd_project");
+    SAYS(fd_project(still, 1, y, x, e, a), FD_EARG, "fd_project");
+    SAYS(fd_project(curved, 1, y, x, e, a), FD_EARG, "linear");
+    SAYS(fd_project_flat(&w.bent, 1, y, x, a), FD_EARG, "linear");
+    SAYS(fd_project_denoised(g, p, .5, 1, y, x, NULL, x, NULL, a), FD_EARG, "fd_project_denoised");
+    SAYS(fd_path_move(g, p, 0, 1, .5, 1, y, NULL, z, a), FD_EARG, "no such path: 0");
+    SAYS(fd_path_move(g, p, 4, 1, .5, 1, y, NULL, z, a), FD_EARG, "no such path: 4");
+    SAYS(fd_path_move(g, p, FD_PATH_FRESH, .5, .5, 1, y, NULL, z, a), FD_EARG, "times must fall");
+    SAYS(fd_noise_step(&how, &w.quiet, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
+    how.p = &w.heat;
+    SAYS(fd_noise_step(&how, &q->o, .5, .4, 1, e, NULL, NULL, a), FD_EARG, "needs noise, and");
+    SAYS(fd_ucos(&a, g, &w.heat, y, w.m), FD_EARG, "one m and v for all modes");
+    SAYS(fd_ucos(&a, curved, p, y, w.m), FD_EARG, "linear");
+    SAYS(fd_ucos(&a, g, p, NULL, w.m), FD_EARG, "needs the numbers");
+    SAYS(fd_ucos_noise(g, &w.heat, fd_seed(1), 0, 1, &one, x, a), FD_EARG,
          "one m and v for all modes");
-    SAYS(fd_eci_step(&p, &m, still, NULL, .5, .4, 1, x, NULL, a), FD_EARG, "takes numbers y");
-    SAYS(fd_eci_step(&p, &m, fd_gain_new(&a, &(fd_obs){ 0 }, q.c0, NULL), NULL, .4, .5, 1, x, NULL,
-                     a), FD_EARG, "times must fall");
-    p = fd_vp(on_fine, .1, 20);
-    SAYS(fd_eci_step(&p, &m, still, q.y, .5, .4, 1, x, NULL, a), FD_ESHAPE, "different points");
-    p = fd_vp(q.c0, .1, 20);
-    /* after a failure, and without one argument: nothing happens */
+    SAYS(fd_eci_step(p, &w.m, still, NULL, .5, .4, 1, x, NULL, a), FD_EARG, "takes numbers y");
+    SAYS(fd_eci_step(p, &w.m, fd_gain_new(&a, &(fd_obs){ 0 }, q->c0, NULL), NULL, .4, .5, 1, x,
+                     NULL, a), FD_EARG, "times must fall");
+    SAYS(fd_eci_step(&w.other, &w.m, still, y, .5, .4, 1, x, NULL, a), FD_ESHAPE,
+         "different points");
+    OK(x[0] == 7 && z[0] == 7 && e[0] == 7, "nothing was written");
+    test_free();
+}
+
+/* after a failure, and without one argument, nothing happens */
+static void nothing_gained(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    methods w;
+    methods_new(&w, &a);
+    const small *const q = &w.q;
+    const double *const y = q->y, one = 1;
+    fd_process bare = w.p;
+    const fd_obs empty = { .m = 0 };
+    fd_gain *const made = fd_gain_new(&a, &q->o, q->c0, NULL);
+    fd_sampler how = w.how;
+    fd_real x[SN] = { 7 };
+    double z[SM] = { 7, 7 }, e[SM] = { 7, 7 };
+    bare.law = NULL;
     FD_FAIL(&st, FD_EIO, "here", "before");
     for (int i = 0; i < 4; i++) {
-        const fd_gain *w = i == 1 ? NULL : g;
-        const fd_obs *w_o = i == 1 ? NULL : i == 2 ? &empty : &q.o;
-        const fd_process *w_p = i == 2 ? &void_p : &p;
-        how.p = i == 3 ? NULL : w_p;
-        if (i < 2) fd_gain_add(w, 1, 1, z, x, a), fd_gain_condition(w, 1, 1, q.y, NULL, x, a);
-        if (i == 1) fd_gain_solve(w, 1, 1, 1, q.y, z, a);
+        const fd_gain *g = i == 1 ? NULL : made;
+        const fd_obs *o = i == 1 ? NULL : i == 2 ? &empty : &q->o;
+        const fd_process *p = i == 2 ? &bare : &w.p;
+        how.p = i == 3 ? NULL : p;
+        if (i < 2) fd_gain_add(g, 1, 1, z, x, a), fd_gain_condition(g, 1, 1, y, NULL, x, a);
+        if (i == 1) fd_gain_solve(g, 1, 1, 1, y, z, a);
         if (i == 2) fd_gain_solve(g, 1, 1, 1, NULL, z, a), fd_gain_add(g, 1, 1, NULL, x, a);
         if (i == 2) fd_gain_condition(g, 1, 1, NULL, NULL, x, a);
-        if (i == 3) fd_gain_solve(g, 1, 1, 1, q.y, NULL, a), fd_gain_add(g, 1, 1, z, NULL, a);
-        if (i == 3) fd_gain_condition(g, 1, 1, q.y, NULL, NULL, a);
-        if (i < 2) OK(isnan(fd_gain_logdet(w, 1, 1, a)), "no determinant");
-        if (i < 2) fd_project(w, 1, q.y, x, e, a);
-        if (i < 3) fd_project_flat(w_o, 1, q.y, x, a);
-        if (i < 3) fd_path_move(w, w_p, FD_PATH_MEAN, 1, .5, 1, q.y, NULL, z, a);
-        fd_noise_step(&how, i < 3 ? w_o : &q.o, .5, .4, 1, e, NULL, NULL, a);
-        if (i < 3) OK(!fd_ucos(&a, w, w_p, q.y, m).eval, "no UCoS");
-        if (i < 3) fd_ucos_noise(w, w_p, fd_seed(1), 0, 1, &one, x, a);
+        if (i == 3) fd_gain_solve(g, 1, 1, 1, y, NULL, a), fd_gain_add(g, 1, 1, z, NULL, a);
+        if (i == 3) fd_gain_condition(g, 1, 1, y, NULL, NULL, a);
+        if (i < 2) OK(isnan(fd_gain_logdet(g, 1, 1, a)), "no determinant");
+        if (i < 2) fd_project(g, 1, y, x, e, a);
+        if (i < 3) fd_project_flat(o, 1, y, x, a);
+        if (i < 3) fd_path_move(g, p, FD_PATH_MEAN, 1, .5, 1, y, NULL, z, a);
+        fd_noise_step(&how, o, .5, .4, 1, e, NULL, NULL, a);
+        if (i < 3) OK(!fd_ucos(&a, g, p, y, w.m).eval, "no UCoS");
+        if (i < 3) fd_ucos_noise(g, p, fd_seed(1), 0, 1, &one, x, a);
         OK(x[0] == 7 && z[0] == 7 && e[0] == 7, "nothing of nothing, %d", i);
         OK(st.code == (i ? FD_OK : FD_EIO), "%d: %s", i, explain(&st));
         st.code = FD_OK;
     }
-    fd_posterior *post = fd_posterior_new(&a, NULL, q.c0, &q.o, q.y);
+    fd_posterior *post = fd_posterior_new(&a, NULL, q->c0, &q->o, y);
     fd_posterior_draw(NULL, fd_seed(1), 0, 1, x, a);
     fd_posterior_draw(post, fd_seed(1), 0, 0, x, a);
     fd_posterior_draw(post, fd_seed(1), 0, 1, NULL, a);
@@ -3061,27 +3126,17 @@ static void no_gains(void)
     test_free();
 }
 
-/* Guides, particles, chains and the methods as released. */
-static void no_methods(void)
+static void no_guides(const methods *w, fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(1 << 22, &st);
-    small q;
-    small_new(&q, &a, .05);
-    fd_obs quiet = fd_obs_pick(&a, &q.s, SM, (ptrdiff_t[]){ 2, 6 }), bent = q.o;
-    const fd_space fine = cells(&a, 9);
-    fd_cov *on_fine = fd_cov_on(&a, q.c0, &fine);
-    fd_process p = fd_vp(q.c0, .1, 20), heat = fd_heat(q.c0, 1, .02, NULL, NULL, 2);
-    fd_process other = fd_vp(on_fine, .1, 20), void_p = p;
-    const double t[3] = { 1, .5, .1 };
-    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = 2,
-                       .scheme = FD_ANCESTRAL };
-    fd_sampler flow = how;
-    fd_real x[SN] = { 7 };
-    bent.linear = 0;
-    void_p.law = NULL;
-    flow.scheme = FD_DDIM;
-    const fd_guide good = { &p, how.model, &q.o, q.y, FD_GUIDE_DPS, .3, 0 };
+    static const struct { int code; const char *text; } rows[] = {
+        { FD_EARG, "no such rule" },
+        { FD_EARG, "no such rule" },
+        { FD_EARG, "zeta is negative or not finite" },
+        { FD_EARG, "zeta is negative or not finite" },
+        { FD_EARG, "needs a model with vjp" },
+        { FD_EARG, "needs a model with vjp" },
+        { FD_ESHAPE, "noise and observation have different points" } };
+    const fd_guide good = { &w->p, w->m, &w->q.o, w->q.y, FD_GUIDE_DPS, .3, 0 };
     for (int i = 0; i < 7; i++) {
         fd_guide bad = good;
         if (i == 0) bad.rule = 0;
@@ -3090,50 +3145,66 @@ static void no_methods(void)
         if (i == 3) bad.zeta = INFINITY;
         if (i == 4) bad.model.vjp = NULL;
         if (i == 5) bad.model.eval = NULL;
-        if (i == 6) bad.p = &other;
-        SAYS(fd_guided(&a, &bad), i == 6 ? FD_ESHAPE : FD_EARG, i < 2 ? "no such rule" : i < 4
-             ? "zeta is negative or not finite" : i < 6 ? "needs a model with vjp"
-             : "noise and observation have different points");
+        if (i == 6) bad.p = &w->other;
+        SAYS(fd_guided(&a, &bad), rows[i].code, rows[i].text);
     }
+    fd_process bare = w->p;
     fd_guide empty = good;
-    empty.p = &void_p;
-    OK(!fd_guided(&a, &empty).eval && !st.code, "no guide of no process");
+    bare.law = NULL;
+    empty.p = &bare;
+    OK(!fd_guided(&a, &empty).eval && !a.st->code, "no guide of no process");
+}
+
+static void no_particles(const methods *w, fd_arena a)
+{
+    const fd_guide good = { &w->p, w->m, &w->q.o, w->q.y, FD_GUIDE_DPS, .3, 0 };
     for (int i = 0; i < 8; i++) {
-        fd_sampler bad = how;
+        fd_sampler bad = w->how;
         fd_guide guide = good;
-        if (i == 0) bad.p = &heat, bad.model = fd_oracle_gauss(&a, &heat, q.m0, q.c0);
+        if (i == 0) bad.p = &w->heat, bad.model = fd_oracle_gauss(&a, &w->heat, w->q.m0, w->q.c0);
         if (i == 1) bad.scheme = FD_PF_HEUN;
         if (i == 2) bad.corrector = FD_CORRECT_SNR, bad.cprm = .1;
         if (i == 3) bad.churn = .1;
         if (i == 4) bad.scheme = FD_ANCESTRAL_OPTIMAL;
-        if (i == 5) guide.o = &quiet;
-        if (i == 6) guide.o = &bent;
+        if (i == 5) guide.o = &w->quiet;
+        if (i == 6) guide.o = &w->bent;
         if (i == 7) guide.y = NULL;
         SAYS(OK(!fd_particles_begin(&a, &bad, &guide, fd_seed(1), 4), "%d", i), FD_EARG,
              i < 5 ? "plain one-stage scheme" : i == 5 ? "needs noisy" : i == 6 ? "linear"
              : "needs the numbers");
     }
-    SAYS(fd_particles_begin(&a, &how, &good, fd_seed(1), 1), FD_EARG, "needs particles; number: 1");
+    SAYS(fd_particles_begin(&a, &w->how, &good, fd_seed(1), 1), FD_EARG,
+         "needs particles; number: 1");
     fd_particles_resample(NULL, a);
     OK(isnan(fd_particles_ess(NULL)) && isnan(fd_particles_evidence(NULL))
-       && !fd_particles_step(NULL, a) && !st.code, "no particles");
-    /* as released */
-    fd_released g = { .how = how, .o = &q.o, .y = NULL, .rule = FD_FUNDPS, .zeta = 1 };
+       && !fd_particles_step(NULL, a) && !a.st->code, "no particles");
+}
+
+static void no_released(const methods *w, fd_arena a)
+{
+    fd_real x[SN] = { 7 };
+    fd_released g = { .how = w->how, .o = &w->q.o, .y = NULL, .rule = FD_FUNDPS, .zeta = 1 };
     SAYS(fd_released_step(&g, 0, 1, x, a), FD_EARG, "needs the numbers");
-    g.y = q.y, g.how.scheme = -1;
+    g.y = w->q.y, g.how.scheme = -1;
     SAYS(fd_released_step(&g, 0, 1, x, a), FD_EARG, "no such scheme");
-    g.how = how, g.how.t = (double[]){ .1, .5, 1 };
+    g.how = w->how, g.how.t = (double[]){ .1, .5, 1 };
     SAYS(fd_released_step(&g, 0, 1, x, a), FD_EARG, "times must fall");
-    g.how = how, g.how.p = &other, g.how.model = fd_oracle_gauss(&a, &other, NULL, on_fine);
+    g.how = w->how, g.how.p = &w->other;
+    g.how.model = fd_oracle_gauss(&a, &w->other, NULL, w->other.noise);
     SAYS(fd_released_step(&g, 0, 1, x, a), FD_ESHAPE, "different points");
-    g.how = how;
+    g.how = w->how;
     fd_released_step(&g, 0, 1, NULL, a);
-    OK(x[0] == 7 && !st.code, "no function");
-    /* chains */
-    fd_potential phi = fd_obs_potential(&a, &q.o, q.y), none = { NULL, NULL };
-    const fd_mcmc fine_mc = { .prior = q.c0, .phi = phi, .kind = FD_MCMC_HMC, .h = .1 };
+    OK(x[0] == 7 && !a.st->code, "no function");
+}
+
+static void no_chains(const methods *w, fd_arena a)
+{
+    const fd_potential none = { NULL, NULL };
+    const fd_mcmc fine = { .prior = w->q.c0, .phi = fd_obs_potential(&a, &w->q.o, w->q.y),
+                           .kind = FD_MCMC_HMC, .h = .1 };
+    const fd_real x[SN] = { 7 }, endless[SN] = { 0, 0, INFINITY };
     for (int i = 0; i < 4; i++) {
-        fd_mcmc bad = fine_mc;
+        fd_mcmc bad = fine;
         if (i == 0) bad.leaps = -1;
         if (i == 1) bad.adapt = -1;
         if (i == 2) bad.prior = NULL;
@@ -3142,21 +3213,31 @@ static void no_methods(void)
              i < 2 ? "leaps or adapt is negative" : "");
         if (i == 2) OK(!fd_chain_resume(&a, &bad, fd_seed(1), 0, x, 1, .1, 0, 1), "no prior");
     }
-    fd_real bad_x[SN] = { 0, 0, INFINITY };
-    SAYS(fd_chain_begin(&a, &fine_mc, fd_seed(1), 0, bad_x), FD_ENAN, "where the chain starts");
-    SAYS(fd_chain_resume(&a, &fine_mc, fd_seed(1), 0, bad_x, 1, .1, 0, 1), FD_ENAN,
+    SAYS(fd_chain_begin(&a, &fine, fd_seed(1), 0, endless), FD_ENAN, "where the chain starts");
+    SAYS(fd_chain_resume(&a, &fine, fd_seed(1), 0, endless, 1, .1, 0, 1), FD_ENAN,
          "where the chain is");
-    SAYS(fd_chain_resume(&a, &fine_mc, fd_seed(1), 0, x, 1, .1, -1, 1), FD_EARG, "no state");
-    OK(!fd_chain_resume(&a, &fine_mc, fd_seed(1), 0, NULL, 1, .1, 0, 1) && !st.code, "no state");
-    fd_langevin(&p, &how.model, &none, .5, .1, 1, 1, x, NULL, a);
+    SAYS(fd_chain_resume(&a, &fine, fd_seed(1), 0, x, 1, .1, -1, 1), FD_EARG, "no state");
+    OK(!fd_chain_resume(&a, &fine, fd_seed(1), 0, NULL, 1, .1, 0, 1) && !a.st->code, "no state");
+}
+
+/* Langevin dynamics, alone and within DAPS, and the latent posterior */
+static void no_dynamics(const methods *w, fd_arena a)
+{
+    const fd_cov *const c = w->q.c0;
+    const fd_real *const m0 = w->q.m0;
+    const fd_potential phi = fd_obs_potential(&a, &w->q.o, w->q.y), none = { NULL, NULL };
+    fd_sampler flow = w->how;
+    fd_real x[SN] = { 7 };
+    flow.scheme = FD_DDIM;
+    fd_langevin(&w->p, &w->m, &none, .5, .1, 1, 1, x, NULL, a);
     fd_langevin_implicit(NULL, NULL, &phi, .1, 1, x, NULL, a);
-    fd_langevin_implicit(q.c0, NULL, &none, .1, 1, x, NULL, a);
-    fd_daps_step(NULL, &phi, 1, .1, 0, 1, q.m0, x, x, a);
-    fd_daps_step(q.c0, &none, 1, .1, 0, 1, q.m0, x, x, a);
-    fd_daps_step(q.c0, &phi, 1, .1, 0, 1, NULL, x, x, a);
+    fd_langevin_implicit(c, NULL, &none, .1, 1, x, NULL, a);
+    fd_daps_step(NULL, &phi, 1, .1, 0, 1, m0, x, x, a);
+    fd_daps_step(c, &none, 1, .1, 0, 1, m0, x, x, a);
+    fd_daps_step(c, &phi, 1, .1, 0, 1, NULL, x, x, a);
     fd_daps d = { .how = flow, .phi = phi, .inner = -1, .h = .1 };
     SAYS(fd_daps_level(&d, .4, fd_seed(1), 0, 1, x, a), FD_EARG, "inner not negative; inner: -1");
-    d.inner = 1, d.how.p = &heat, d.how.model = fd_oracle_gauss(&a, &heat, q.m0, q.c0);
+    d.inner = 1, d.how.p = &w->heat, d.how.model = fd_oracle_gauss(&a, &w->heat, m0, c);
     SAYS(fd_daps_level(&d, .4, fd_seed(1), 0, 1, x, a), FD_EARG, "one m and v for all modes");
     d.how = flow, d.how.steps = 0;
     SAYS(fd_daps_level(&d, .4, fd_seed(1), 0, 1, x, a), FD_EARG, "needs steps and times");
@@ -3164,36 +3245,58 @@ static void no_methods(void)
     fd_daps_level(&d, .4, fd_seed(1), 0, 1, NULL, a);
     d.phi = none;
     fd_daps_level(&d, .4, fd_seed(1), 0, 1, x, a);
-    OK(x[0] == 7 && !st.code, "nothing of nothing: %s", explain(&st));
+    OK(x[0] == 7 && !a.st->code, "nothing of nothing: %s", explain(a.st));
     flow.scheme = -1;
     SAYS(fd_latent_potential(&a, &flow, &phi), FD_EARG, "no such scheme");
-    /* Levy processes */
+}
+
+/* Levy processes, and diagnostics of chains */
+static void no_sweeps(const methods *w, fd_arena a)
+{
     static const struct { fd_levy p; int n; } wrong[] = {
         { { 0, 1, 1, 1, .5 }, 2 }, { { 4, 1, 1, 1, .5 }, 2 },
         { { FD_LEVY_LAPLACE, 0, 1, 1, .5 }, 2 },
         { { FD_LEVY_LAPLACE, 1, 0, 1, .5 }, 2 }, { { FD_LEVY_STUDENT, 1, 1, 0, .5 }, 2 },
         { { FD_LEVY_BERNOULLI, 1, 1, 1, 0 }, 2 }, { { FD_LEVY_BERNOULLI, 1, 1, 1, 1 }, 2 },
         { { FD_LEVY_LAPLACE, 1, 1, 1, .5 }, 1 }, { { FD_LEVY_LAPLACE, 1, 1, 1, .5 }, 0 } };
+    const double *const y = w->q.y;
+    double ones[SN] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    fd_real x[SN] = { 7 };
     for (int i = 0; i < 9; i++) {
         const fd_space s = cells(&a, wrong[i].n == 1 ? 1 : SN);
         fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 0 });
-        double w[SN] = { 1, 1, 1, 1, 1, 1, 1, 1 };
         if (wrong[i].n) fd_obs_noise(&a, &o, .1);
-        SAYS(fd_levy_sweep(&wrong[i].p, &o, q.y, fd_seed(1), 0, w, x, a), FD_EARG,
+        SAYS(fd_levy_sweep(&wrong[i].p, &o, y, fd_seed(1), 0, ones, x, a), FD_EARG,
              "needs one channel");
     }
     const fd_space pair = fd_grid(&a, 1, (int[]){ 4 }, NULL, (int[]){ FD_NEUMANN }, 2);
     fd_obs o = fd_obs_pick(&a, &pair, 1, (ptrdiff_t[]){ 0 });
-    double w[SN] = { 1, 1, 1, 1, 1, 1, 1, 1 };
     fd_obs_noise(&a, &o, .1);
-    SAYS(fd_levy_sweep(&wrong[7].p, &o, q.y, fd_seed(1), 0, w, x, a), FD_EARG, "needs one channel");
-    SAYS(fd_levy_sweep(&wrong[7].p, &bent, q.y, fd_seed(1), 0, w, x, a), FD_EARG, "linear");
+    SAYS(fd_levy_sweep(&wrong[7].p, &o, y, fd_seed(1), 0, ones, x, a), FD_EARG,
+         "needs one channel");
+    SAYS(fd_levy_sweep(&wrong[7].p, &w->bent, y, fd_seed(1), 0, ones, x, a), FD_EARG, "linear");
     OK(x[0] == 7, "no sweep");
-    OK(isnan(fd_rhat(0, 10, w, a)) && isnan(fd_rhat(1, 0, w, a)) && isnan(fd_rhat(1, 8, NULL, a))
-       && isnan(fd_ess(1, 8, NULL, a)) && isnan(fd_iact(8, NULL, a)), "no series");
+    OK(isnan(fd_rhat(0, 10, ones, a)) && isnan(fd_rhat(1, 0, ones, a))
+       && isnan(fd_rhat(1, 8, NULL, a)) && isnan(fd_ess(1, 8, NULL, a))
+       && isnan(fd_iact(8, NULL, a)), "no series");
+}
+
+static void no_methods(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    methods w;
+    methods_new(&w, &a);
+    no_guides(&w, a);
+    no_particles(&w, a);
+    no_released(&w, a);
+    no_chains(&w, a);
+    no_dynamics(&w, a);
+    no_sweeps(&w, a);
     test_free();
 }
-#undef SAYS
+
+/* --- two ways to say the same --- */
 
 static double no_phi(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
                      fd_arena scratch)
@@ -3212,87 +3315,106 @@ static double once_phi(const void *self, const fd_space *s, const fd_real *x, fd
     return (*calls)++ ? INFINITY : 0;
 }
 
+/* B functions of the small problem, and moves of them and of their noise */
+enum { PAIR = 2 };
+typedef struct {
+    methods w;
+    fd_real x[PAIR * SN], d[PAIR * SN];
+    double t[PAIR];
+} alike;
+
 /* The same noise said in two ways gives the same numbers: a covariance that is diagonal, and one
- * standard deviation each; F said by its derivative, and by that as a matrix. */
-static void same_noise(void)
+ * standard deviation each. */
+static void alike_noise(const alike *k, fd_arena a)
 {
-    enum { B = 2 };
-    fd_status st;
-    fd_arena a = test_arena(1 << 22, &st);
-    small q;
-    small_new(&q, &a, .05);
-    const double cov[SM * SM] = { .04, 0, 0, .09 }, sd[SM] = { .2, .3 }, t[B] = { .5, .5 };
-    fd_process p = fd_vp(q.c0, .1, 20);
-    const fd_model m = fd_oracle_gauss(&a, &p, q.m0, q.c0);
-    fd_real x[B * SN], got[2][B * SN], d[B * SN];
-    double e[2][B * SM], de[B * SM] = { .1, .2, -.3, .4 };
-    fd_cov_draw(q.c0, fd_seed(3), 0, B, x, a);
-    fd_cov_draw(q.c0, fd_seed(4), 0, B, d, a);
+    static const double cov[SM * SM] = { .04, 0, 0, .09 }, sd[SM] = { .2, .3 };
+    static const double de[PAIR * SM] = { .1, .2, -.3, .4 };
+    const small *const q = &k->w.q;
+    const double twice[PAIR * SM] = { q->y[0], q->y[1], q->y[0], q->y[1] };
+    fd_real got[2][PAIR * SN];
+    double e[2][PAIR * SM];
     for (int rule = FD_GUIDE_EXACT; rule <= FD_GUIDE_DPS + 2; rule++) {
         for (int i = 0; i < 2; i++) {
             fd_arena b = a;
-            fd_obs o = q.o;
+            fd_obs o = q->o;
             if (i) fd_obs_noise_cov(&b, &o, cov); else fd_obs_noise_each(&b, &o, sd);
-            const fd_gain *g = fd_gain_new(&b, &o, q.c0, NULL);
-            memcpy(got[i], x, sizeof x);
-            for (int j = 0; j < B * SM; j++) e[i][j] = .1 * j - .2;
+            const fd_gain *g = fd_gain_new(&b, &o, q->c0, NULL);
+            memcpy(got[i], k->x, sizeof k->x);
+            for (int j = 0; j < PAIR * SM; j++) e[i][j] = .1 * j - .2;
             if (rule <= FD_GUIDE_DPS) {
-                fd_model y = fd_guided(&b, &(fd_guide){ &p, m, &o, q.y, rule, .5, 0 });
-                y.eval(y.self, &q.s, B, x, t, got[i], b);
+                fd_guide how = { &k->w.p, k->w.m, &o, q->y, rule, .5, 0 };
+                fd_model y = fd_guided(&b, &how);
+                y.eval(y.self, &q->s, PAIR, k->x, k->t, got[i], b);
             } else if (rule == FD_GUIDE_DPS + 1)
-                fd_esmda(&o, q.y, 2, fd_seed(5), B, got[i], b);
-            else {
-                double yy[B * SM] = { q.y[0], q.y[1], q.y[0], q.y[1] };
-                fd_project_denoised(g, &p, .5, B, yy, d, de, got[i], e[i], b);
-            }
+                fd_esmda(&o, q->y, 2, fd_seed(5), PAIR, got[i], b);
+            else fd_project_denoised(g, &k->w.p, .5, PAIR, twice, k->d, de, got[i], e[i], b);
         }
-        NEAR(test_maxdiff(B * SN, got[0], got[1]), 0, TOL(1e-12, 1e-4), "noise, rule %d", rule);
-        OK(test_maxdiff(B * SN, got[0], x) > 1e-3, "it does something, rule %d", rule);
-        for (int j = 0; j < B * SM; j++) NEAR(e[0][j], e[1][j], 1e-6, "e, rule %d", rule);
+        NEAR(test_maxdiff(PAIR * SN, got[0], got[1]), 0, TOL(1e-12, 1e-4), "noise, rule %d", rule);
+        OK(test_maxdiff(PAIR * SN, got[0], k->x) > 1e-3, "it does something, rule %d", rule);
+        for (int j = 0; j < PAIR * SM; j++) NEAR(e[0][j], e[1][j], 1e-6, "e, rule %d", rule);
     }
-    /* F(x) = x^2 at three points about x, and its derivative's rows */
-    fd_obs bent = { .s = q.s, .m = 3, .apply = squares, .transpose = squares_transpose };
-    fd_real A[3 * SN] = { 0 };
-    for (int i = 0; i < 3; i++) A[i * SN + 2 * i] = 2 * x[2 * i];
-    fd_obs rows = fd_obs_matrix(&a, &q.s, 3, A);
+}
+
+/* F(x) = x^2 at three points about x, said by its derivative, and by that as a matrix */
+static void alike_slopes(const alike *k, fd_arena a)
+{
+    const small *const q = &k->w.q;
+    fd_obs bent = { .s = q->s, .m = 3, .apply = squares, .transpose = squares_transpose };
+    fd_real A[3 * SN] = { 0 }, got[2][SN];
+    for (int i = 0; i < 3; i++) A[i * SN + 2 * i] = 2 * k->x[2 * i];
+    fd_obs rows = fd_obs_matrix(&a, &q->s, 3, A);
     fd_obs_noise(&a, &bent, .1), fd_obs_noise(&a, &rows, .1);
-    const fd_gain *g = fd_gain_new(&a, &bent, q.c0, x), *h = fd_gain_new(&a, &rows, q.c0, NULL);
-    if (!g || !h) { OK(0, "%s", explain(&st)); return; }
+    const fd_gain *g[2] = { fd_gain_new(&a, &bent, q->c0, k->x),
+                            fd_gain_new(&a, &rows, q->c0, NULL) };
+    if (!g[0] || !g[1]) { OK(0, "%s", explain(a.st)); return; }
     const double r[3] = { .3, -.1, .2 };
     double z[2][3];
-    memcpy(got[0], d, sizeof d), memcpy(got[1], d, sizeof d);
     for (int i = 0; i < 2; i++) {
-        fd_gain_solve(i ? h : g, .7, 1, 1, r, z[i], a);
-        fd_gain_add(i ? h : g, .7, 1, z[i], got[i], a);
+        memcpy(got[i], k->d, sizeof got[i]);
+        fd_gain_solve(g[i], .7, 1, 1, r, z[i], a);
+        fd_gain_add(g[i], .7, 1, z[i], got[i], a);
     }
     for (int i = 0; i < 3; i++)
         NEAR(z[0][i], z[1][i], TOL(1e-9, 1e-3) * fabs(z[1][i]), "solution %d where F is linearised",
              i);
     NEAR(test_maxdiff(SN, got[0], got[1]), 0, TOL(1e-10, 1e-4), "and what it adds");
-    NEAR(fd_gain_logdet(g, .7, 1, a), fd_gain_logdet(h, .7, 1, a), TOL(1e-9, 1e-3), "determinant");
-    /* two functions at one time have the variance of one */
-    fd_model post = fd_oracle_posterior(&a, &p, 1, NULL, q.m0, (const fd_cov *[]){ q.c0 }, &q.o,
-                                        q.y);
-    if (!post.var) { OK(0, "%s", explain(&st)); return; }
-    fd_real var[2][B * SN];
-    post.var(post.self, &q.s, B, x, t, var[0], a);
-    post.var(post.self, &q.s, 1, x, t, var[1], a);
+    NEAR(fd_gain_logdet(g[0], .7, 1, a), fd_gain_logdet(g[1], .7, 1, a), TOL(1e-9, 1e-3),
+         "determinant");
+}
+
+/* two functions at one time have the variance of one */
+static void alike_variances(const alike *k, fd_arena a)
+{
+    const small *const q = &k->w.q;
+    const fd_model post = fd_oracle_posterior(&a, &k->w.p, 1, NULL, q->m0,
+                                              (const fd_cov *[]){ q->c0 }, &q->o, q->y);
+    if (!post.var) { OK(0, "%s", explain(a.st)); return; }
+    fd_real var[2][PAIR * SN];
+    post.var(post.self, &q->s, PAIR, k->x, k->t, var[0], a);
+    post.var(post.self, &q->s, 1, k->x, k->t, var[1], a);
     OK(!memcmp(var[0], var[1], SN * sizeof **var) && !memcmp(var[0] + SN, var[1], SN * sizeof **var)
        && var[0][0] > 0, "variance of two");
-    /* no potential is one of 0; no leaps are one */
+}
+
+/* no potential is one of 0; no leaps are one; a chain stays where its slice has become empty */
+static void alike_chains(const alike *k, fd_arena a)
+{
+    const small *const q = &k->w.q;
+    const fd_real *const x = k->x;
     const fd_potential flat = { no_phi, NULL };
-    fd_real xi[SN];
-    fd_cov_draw(q.c0, fd_seed(6), 0, 1, xi, a);
-    for (int kind = 0; kind < 2; kind++) {
+    fd_real xi[SN], got[2][SN];
+    fd_cov_draw(q->c0, fd_seed(6), 0, 1, xi, a);
+    for (int implicit = 0; implicit < 2; implicit++) {
         for (int i = 0; i < 2; i++) {
+            const fd_potential *phi = i ? &flat : NULL;
             memcpy(got[i], x, SN * sizeof *x);
-            if (kind) fd_langevin_implicit(q.c0, NULL, i ? &flat : NULL, .1, 1, got[i], xi, a);
-            else fd_langevin(&p, &m, i ? &flat : NULL, .5, .1, 1, 1, got[i], xi, a);
+            if (implicit) fd_langevin_implicit(q->c0, NULL, phi, .1, 1, got[i], xi, a);
+            else fd_langevin(&k->w.p, &k->w.m, phi, .5, .1, 1, 1, got[i], xi, a);
         }
         OK(!memcmp(got[0], got[1], SN * sizeof *x) && memcmp(got[0], x, SN * sizeof *x),
-           "no potential, %d", kind);
+           "no potential, %d", implicit);
     }
-    const fd_mcmc hmc = { .prior = q.c0, .phi = fd_obs_potential(&a, &q.o, q.y),
+    const fd_mcmc hmc = { .prior = q->c0, .phi = fd_obs_potential(&a, &q->o, q->y),
                           .kind = FD_MCMC_HMC, .h = .1, .leaps = 1 };
     fd_mcmc none = hmc;
     none.leaps = 0;
@@ -3301,53 +3423,86 @@ static void same_noise(void)
     for (int i = 0; i < 3; i++) fd_chain_step(one, a), fd_chain_step(no, a);
     OK(one && no && !memcmp(one->u, no->u, SN * sizeof *x) && one->accepted == no->accepted,
        "leaps");
-    /* a slice that nothing is in any more: the chain stays where it is */
     int calls = 0, *const counted = &calls;
-    const fd_mcmc slice = { .prior = q.c0, .phi = { once_phi, &counted }, .kind = FD_MCMC_SLICE };
+    const fd_mcmc slice = { .prior = q->c0, .phi = { once_phi, &counted }, .kind = FD_MCMC_SLICE };
     fd_chain *stays = fd_chain_begin(&a, &slice, fd_seed(1), 0, x);
     OK(stays && !fd_chain_step(stays, a) && !memcmp(stays->u, x, SN * sizeof *x) && calls == 201,
-       "an empty slice, %d calls: %s", calls, explain(&st));
-    /* without the C in front, of white noise, the pull is less by the weight of a point */
-    const fd_space odd = fd_grid(&a, 1, (int[]){ 9 }, NULL, NULL, 1);
+       "an empty slice, %d calls: %s", calls, explain(a.st));
+}
+
+/* without the C in front, of white noise, the pull is less by the weight of a point */
+static void alike_pulls(const alike *k, fd_arena a)
+{
+    enum { N = 9 };
+    const fd_space odd = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 1);
     fd_cov *white = fd_cov_white(&a, &odd, 1, 0), *smooth = fd_cov_exp(&a, &odd, 1, .3);
     fd_obs at = fd_obs_pick(&a, &odd, SM, (ptrdiff_t[]){ 2, 6 });
-    const fd_process pw = fd_vp(white, .1, 20);
-    const fd_model mw = fd_oracle_gauss(&a, &pw, NULL, smooth);
-    fd_real D[3][9];
+    const fd_process p = fd_vp(white, .1, 20);
+    const fd_model m = fd_oracle_gauss(&a, &p, NULL, smooth);
+    fd_real D[3][N];
     fd_obs_noise(&a, &at, .3);
-    mw.eval(mw.self, &odd, 1, x, t, D[2], a);
+    m.eval(m.self, &odd, 1, k->x, k->t, D[2], a);
     for (int i = 0; i < 2; i++) {
-        fd_model y = fd_guided(&a, &(fd_guide){ &pw, mw, &at, q.y, FD_GUIDE_DPS, .3, i });
-        if (y.eval) y.eval(y.self, &odd, 1, x, t, D[i], a);
+        fd_guide how = { &p, m, &at, k->w.q.y, FD_GUIDE_DPS, .3, i };
+        fd_model y = fd_guided(&a, &how);
+        if (y.eval) y.eval(y.self, &odd, 1, k->x, k->t, D[i], a);
     }
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < N; i++)
         NEAR(((double)D[1][i] - (double)D[2][i]) / odd.h, ((double)D[0][i] - (double)D[2][i]),
              TOL(1e-12, 1e-4), "plain, %d", i);
-    /* particles: at the end their denoised states, where they are asked for */
-    const double fall[] = { 1, .5, .1 };
-    fd_sampler few = { .p = &p, .model = m, .t = fall, .steps = 2, .scheme = FD_ANCESTRAL };
-    const fd_guide quiet = { .o = &q.o, .y = q.y };
+}
+
+/* particles: at the end their denoised states, where they are asked for */
+static void alike_particles(const alike *k, fd_arena a)
+{
+    const fd_guide quiet = { .o = &k->w.q.o, .y = k->w.q.y };
+    fd_sampler few = k->w.how;
     fd_particles *out[2];
+    fd_real D[PAIR * SN];
     for (int i = 0; i < 2; i++) {
         few.denoise = i;
-        out[i] = fd_particles_begin(&a, &few, &quiet, fd_seed(2), B);
+        out[i] = fd_particles_begin(&a, &few, &quiet, fd_seed(2), PAIR);
         while (fd_particles_step(out[i], a)) { }
         OK(!fd_particles_step(out[i], a) && out[i]->run->k == 2, "no step behind the end");
     }
-    fd_predict(&m, FD_X0, &p, B, out[0]->run->x, (double[]){ .1, .1 }, got[0], a);
-    NEAR(test_maxdiff(B * SN, got[0], out[1]->run->x), 0, TOL(1e-12, 1e-5), "denoised particles");
-    /* a path without z is its mean, and e is moved with or without a copy of D */
-    fd_sampler how = { .p = &p, .model = m, .scheme = FD_DDIM };
-    double path[2][SM] = { { 1, 2 }, { 1, 2 } }, copy[SM];
-    fd_gain *bare = fd_gain_new(&a, &q.o, q.c0, NULL);
-    fd_path_move(bare, &p, FD_PATH_FRESH, 1, .5, 1, q.y, NULL, path[0], a);
-    fd_path_move(bare, &p, FD_PATH_MEAN, 1, .5, 1, q.y, NULL, path[1], a);
-    OK(!memcmp(path[0], path[1], sizeof *path) && path[0][0] == fd_law(&p, .5, 0).m * q.y[0],
+    fd_predict(&k->w.m, FD_X0, &k->w.p, PAIR, out[0]->run->x, (double[]){ .1, .1 }, D, a);
+    NEAR(test_maxdiff(PAIR * SN, D, out[1]->run->x), 0, TOL(1e-12, 1e-5), "denoised particles");
+}
+
+/* a path without z is its mean, and e is moved with or without a copy of D */
+static void alike_paths(const alike *k, fd_arena a)
+{
+    const small *const q = &k->w.q;
+    const fd_process *const p = &k->w.p;
+    fd_sampler how = k->w.how;
+    double path[2][SM] = { { 1, 2 }, { 1, 2 } }, e[2][SM] = { { .5, -.2 }, { .5, -.2 } }, copy[SM];
+    fd_gain *bare = fd_gain_new(&a, &q->o, q->c0, NULL);
+    fd_path_move(bare, p, FD_PATH_FRESH, 1, .5, 1, q->y, NULL, path[0], a);
+    fd_path_move(bare, p, FD_PATH_MEAN, 1, .5, 1, q->y, NULL, path[1], a);
+    OK(!memcmp(path[0], path[1], sizeof *path) && path[0][0] == fd_law(p, .5, 0).m * q->y[0],
        "a mean");
-    e[0][0] = e[1][0] = .5, e[0][1] = e[1][1] = -.2;
-    fd_noise_step(&how, &q.o, .5, .4, 1, e[0], copy, NULL, a);
-    fd_noise_step(&how, &q.o, .5, .4, 1, e[1], NULL, NULL, a);
+    how.scheme = FD_DDIM;
+    for (int i = 0; i < 2; i++)
+        fd_noise_step(&how, &q->o, .5, .4, 1, e[i], i ? NULL : copy, NULL, a);
     OK(e[0][0] == e[1][0] && e[0][1] == e[1][1] && e[0][0] != .5, "e");
+}
+
+static void alike_all(void)
+{
+    static alike k;
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    methods_new(&k.w, &a);
+    fd_cov_draw(k.w.q.c0, fd_seed(3), 0, PAIR, k.x, a);
+    fd_cov_draw(k.w.q.c0, fd_seed(4), 0, PAIR, k.d, a);
+    for (int i = 0; i < PAIR; i++) k.t[i] = .5;
+    alike_noise(&k, a);
+    alike_slopes(&k, a);
+    alike_variances(&k, a);
+    alike_chains(&k, a);
+    alike_pulls(&k, a);
+    alike_particles(&k, a);
+    alike_paths(&k, a);
     OK(!st.code, "%s", explain(&st));
     test_free();
 }
@@ -3401,7 +3556,11 @@ void test_posterior(void)
     heat_samplers();
     guidance();
     no_observations();
+    no_noise();
+    nothing_observed();
     no_gains();
+    no_steps();
+    nothing_gained();
     no_methods();
-    same_noise();
+    alike_all();
 }

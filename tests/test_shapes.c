@@ -1016,45 +1016,37 @@ static void flows_agree(fd_arena a)
     }
 }
 
-static void flows(void)
+/* Brownian shapes: Sigma is constant, so the pull of the closed-form score is -(z - z0)/t */
+static void flows_brownian(fd_arena a)
 {
-    fd_status st;
-    fd_arena a = test_arena(1 << 22, &st);
-    for (int dim = 1; dim <= 3; dim++)
-        for (int waves = 0; waves <= 4; waves += 4) flows_derived(dim, waves, a);
-    flows_landmarks(a);
-    flows_coefficients(a);
-    flows_agree(a);
-    /* Brownian shapes: Sigma is constant, so the pull of the closed-form score is -(z - z0)/t */
+    enum { D = 14, W = 2 * CENTRES };
     fd_shapes s = shapes(2, MARKS, 4);
-    double z[14];
-    for (int i = 0; i < 14; i++) z[i] = .3 * cos(2.1 * i);
+    double z[D], G[D * W], L[D * D], score[D], pull[D];
     s.frozen = 1, s.ito = 1;
-    fd_system frozen = fd_kunita(&a, &s);
-    double S[14][15], G[14 * 2 * CENTRES], L[14 * 14], score[14], pull_of[14];
-    if (frozen.g) frozen.g(frozen.self, z, 0, G);
-    for (int i = 0; i < 14 && frozen.g; i++) {
-        score[i] = -z[i] / .4;
-        for (int j = 0; j < 14; j++) {
-            S[i][j] = 0;
-            for (int l = 0; l < 2 * CENTRES; l++)
-                S[i][j] += G[i * 2 * CENTRES + l] * G[j * 2 * CENTRES + l];
-            L[i * 14 + j] = S[i][j];
+    const fd_system frozen = fd_kunita(&a, &s);
+    if (!frozen.g) { OK(0, "%s", explain(a.st)); return; }
+    for (int i = 0; i < D; i++) z[i] = .3 * cos(2.1 * i), score[i] = -z[i] / .4;
+    frozen.g(frozen.self, z, 0, G);
+    for (int i = 0; i < D; i++)
+        for (int j = 0; j < D; j++) {
+            L[i * D + j] = 0;
+            for (int l = 0; l < W; l++) L[i * D + j] += G[i * W + l] * G[j * W + l];
         }
-    }
-    if (frozen.g && !fd_cholesky(&st, 14, L)) {
-        fd_solve_lower(14, L, 0, score), fd_solve_lower(14, L, 1, score);
-        fd_system_reverse(&frozen, FD_REVERSAL_SCORE, .4, z, score, pull_of, a);
-        for (int i = 0; i < 14; i++)
-            NEAR(pull_of[i], -z[i] / .4, 1e-8, "Brownian shapes go straight back, %d", i);
-    }
-    OK(!st.code, "no error");
+    OK(!fd_cholesky(a.st, D, L), "Sigma of %d landmarks: %s", D / 2, explain(a.st));
+    fd_solve_lower(D, L, 0, score), fd_solve_lower(D, L, 1, score);
+    fd_system_reverse(&frozen, FD_REVERSAL_SCORE, .4, z, score, pull, a);
+    for (int i = 0; i < D; i++)
+        NEAR(pull[i], -z[i] / .4, 1e-8, "Brownian shapes go straight back, %d", i);
+}
 
+/* shapes that cannot be; without waves the state is the points */
+static void flows_wrong(fd_arena a)
+{
     static const double at[12] = { 0 };
+    static const int want[12] = { FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE, FD_EARG,
+        FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE };
     const fd_shapes good = { .points = 6, .dim = 2, .centres = 1, .centre = at, .size = 1,
                              .width = 1, .from = at };
-    static const int want[] = { FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE, FD_EARG,
-        FD_EARG, FD_EARG, FD_EARG, FD_EARG, FD_ESHAPE };
     for (int i = 0; i < 12; i++) {
         fd_shapes bad = good;
         if (i == 0) bad.points = 0;
@@ -1069,18 +1061,33 @@ static void flows(void)
         if (i == 9) bad.waves = -1;
         if (i == 10) bad.waves = 1, bad.from = NULL;
         if (i == 11) bad.waves = 33, bad.points = 100;
-        OK(!fd_kunita(&a, &bad).g && st.code == want[i], "bad shapes, row %d: %d", i, st.code);
-        st.code = FD_OK;
+        OK(!fd_kunita(&a, &bad).g && a.st->code == want[i], "bad shapes, row %d: %d", i,
+           a.st->code);
+        a.st->code = FD_OK;
     }
-    OK(fd_kunita(&a, &good).d == 12 && !st.code, "good ones");
-    OK(!fd_kunita(&a, NULL).g && !st.code, "none of none");
+    OK(fd_kunita(&a, &good).d == 12 && !a.st->code, "good ones");
+    OK(!fd_kunita(&a, NULL).g && !a.st->code, "none of none");
     double state[12], again[12], point[12];
     for (int i = 0; i < 12; i++) state[i] = i * i;
     fd_kunita_points(&good, 1, state, point), fd_kunita_state(&good, 1, point, again);
     OK(!memcmp(point, state, sizeof state) && !memcmp(again, state, sizeof state),
        "without waves the state is the points");
-    FD_FAIL(&st, FD_EIO, "here", "before");
-    OK(!fd_kunita(&a, &good).g && st.code == FD_EIO, "after a failure");
+    FD_FAIL(a.st, FD_EIO, "here", "before");
+    OK(!fd_kunita(&a, &good).g && a.st->code == FD_EIO, "after a failure");
+}
+
+static void flows(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    for (int dim = 1; dim <= 3; dim++)
+        for (int waves = 0; waves <= 4; waves += 4) flows_derived(dim, waves, a);
+    flows_landmarks(a);
+    flows_coefficients(a);
+    flows_agree(a);
+    flows_brownian(a);
+    OK(!st.code, "no error");
+    flows_wrong(a);
     test_free();
 }
 
@@ -1198,20 +1205,20 @@ static void no_systems(fd_arena a)
             rows[i].g ? one : NULL, NULL, NULL };
         const int fine = i == 4;                           /* then h and the kind are wrong */
         double y = 7, J = 7;
-#define SAYS(call) \
+#define STAYS(call) \
         do { call; OK(st->code == FD_EARG && y == 7 && J == 7, "row %d, " #call ": %s", i, \
                       explain(st)); st->code = FD_OK; } while (0)
-        SAYS(fd_system_step(&e, FD_SDE_EULER, 0, !fine, 1, &y, &dW, a));
-        SAYS(fd_system_step(&e, fine ? FD_SDE_MILSTEIN : FD_SDE_HEUN, 0, 1, 1, &y, &dW, a));
-        SAYS(fd_system_target(&e, FD_REVERSAL_SCORE, 0, !fine, 1, &x, &next, &y, a));
-        SAYS(fd_system_target(&e, fine ? 0 : FD_REVERSAL_PULL, 0, 1, 1, &x, &next, &y, a));
-        SAYS(fd_system_target(&e, fine ? 4 : FD_REVERSAL_DRIFT, 0, 1, 1, &x, &next, &y, a));
-        SAYS(fd_system_reverse(&e, fine ? 0 : FD_REVERSAL_SCORE, 0, &x, &next, &y, a));
-        SAYS(fd_system_reverse(&e, fine ? 4 : FD_REVERSAL_SCORE, 0, &x, &next, &y, a));
-        SAYS(fd_system_weight(&e, 0, !fine, 0, 1, &x, &dW, &J, &y, a));
-        SAYS(fd_system_weight(&e, 0, 1, fine ? NAN : 0, 1, &x, &dW, &J, &y, a));
-        if (!fine) SAYS(fd_system_div(&e, 0, &x, &y, a));
-#undef SAYS
+        STAYS(fd_system_step(&e, FD_SDE_EULER, 0, !fine, 1, &y, &dW, a));
+        STAYS(fd_system_step(&e, fine ? FD_SDE_MILSTEIN : FD_SDE_HEUN, 0, 1, 1, &y, &dW, a));
+        STAYS(fd_system_target(&e, FD_REVERSAL_SCORE, 0, !fine, 1, &x, &next, &y, a));
+        STAYS(fd_system_target(&e, fine ? 0 : FD_REVERSAL_PULL, 0, 1, 1, &x, &next, &y, a));
+        STAYS(fd_system_target(&e, fine ? 4 : FD_REVERSAL_DRIFT, 0, 1, 1, &x, &next, &y, a));
+        STAYS(fd_system_reverse(&e, fine ? 0 : FD_REVERSAL_SCORE, 0, &x, &next, &y, a));
+        STAYS(fd_system_reverse(&e, fine ? 4 : FD_REVERSAL_SCORE, 0, &x, &next, &y, a));
+        STAYS(fd_system_weight(&e, 0, !fine, 0, 1, &x, &dW, &J, &y, a));
+        STAYS(fd_system_weight(&e, 0, 1, fine ? NAN : 0, 1, &x, &dW, &J, &y, a));
+        if (!fine) STAYS(fd_system_div(&e, 0, &x, &y, a));
+#undef STAYS
     }
     const fd_system e = { 1, 1, still, one, NULL, NULL };
     double far = 1e308;
@@ -1220,34 +1227,44 @@ static void no_systems(fd_arena a)
     st->code = FD_OK;
 }
 
-static void several(void)
+/* x' = B x + beta with a noise of all directions, seen at three times between and at the end */
+enum { SEEN = 3, SEEN_STEPS = 26 };
+static const double seen_prm[10] = { -1.1, .8, -.5, -.7, .2, -.1, .9, .1, -.2, .7 };
+static const double seen_end[2] = { .4, -.3 }, seen_gamma[4] = { .3, .1, .1, .2 };
+static const double seen_values[2 * SEEN] = { .5, .1, -.3, .6, .2, .2 };
+static const double seen_noise[4 * SEEN] = { .2, 0, 0, .4, .5, -.1, -.1, .3, .1, 0, 0, .1 };
+static const int seen_when[SEEN] = { 5, 6, 20 };
+static const fd_system turning = { 2, 2, turn_f, turn_g, NULL, seen_prm };
+
+/* its proposal, which is the process itself; t [SEEN_STEPS + 1] and S [4] are what it points to */
+static fd_proposal seen_proposal(double *t, double *S)
 {
-    enum { K = 26, SEEN = 3, PATHS = 20000 };
-    static const double B[4] = { -1.1, .8, -.5, -.7 }, beta[2] = { .2, -.1 }, end[2] = { .4, -.3 };
-    static const double gamma[4] = { .3, .1, .1, .2 },
-        values[2 * SEEN] = { .5, .1, -.3, .6, .2, .2 };
-    static const double noise[4 * SEEN] = { .2, 0, 0, .4, .5, -.1, -.1, .3, .1, 0, 0, .1 };
-    static const int when[SEEN] = { 5, 6, 20 };
-    const double x0[2] = { .4, .1 };
-    fd_status st;
-    fd_arena a = test_arena((size_t)48 << 20, &st);
-    double t[K + 1], S[4], *z = fd_raw(&a, double, PATHS * K * 2),
-        *path = fd_raw(&a, double, PATHS * (K + 1) * 2);
-    double *logw = fd_raw(&a, double, PATHS), ess;
-    const double g[4] = { .9, .1, -.2, .7 };
-    const double prm[10] = { B[0], B[1], B[2], B[3], beta[0], beta[1], g[0], g[1], g[2], g[3] };
-    const fd_system turning = { 2, 2, turn_f, turn_g, NULL, prm };
-    for (int k = 0; k <= K; k++) t[k] = 1.3 * k / K + .05 * sin(acos(-1) * k / K);
+    const double *g = seen_prm + 6;
+    for (int k = 0; k <= SEEN_STEPS; k++)
+        t[k] = 1.3 * k / SEEN_STEPS + .05 * sin(acos(-1) * k / SEEN_STEPS);
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++)
             S[2 * i + j] = g[2 * i] * g[2 * j] + g[2 * i + 1] * g[2 * j + 1];
-    fd_real *lots = fd_raw(&a, fd_real, PATHS * K * 2);
-    fd_normal(fd_seed(5), PATHS * K * 2, lots);
+    return (fd_proposal){ .e = &turning, .steps = SEEN_STEPS, .t = t, .B = seen_prm,
+                          .beta = seen_prm + 4, .S = S, .end = seen_end, .gamma = seen_gamma,
+                          .weight = FD_PROPOSAL_INTEGRAL, .more = SEEN, .when = seen_when,
+                          .values = seen_values, .noise = seen_noise };
+}
+
+static void several(void)
+{
+    enum { K = SEEN_STEPS, PATHS = 20000 };
+    const double x0[2] = { .4, .1 };
+    fd_status st;
+    fd_arena a = test_arena((size_t)48 << 20, &st);
+    double t[K + 1], S[4], ess;
+    double *z = fd_raw(&a, double, PATHS * K * 2), *path = fd_raw(&a, double, PATHS * (K + 1) * 2);
+    double *logw = fd_raw(&a, double, PATHS);
+    fd_real *lots = normals(&a, 5, PATHS * K * 2);
+    fd_proposal how = seen_proposal(t, S);
     for (int i = 0; i < PATHS * K * 2 && lots; i++) z[i] = (double)lots[i];
     for (int weight = FD_PROPOSAL_INTEGRAL; weight <= FD_PROPOSAL_CHAIN; weight++) {
-        fd_proposal how = { .e = &turning, .steps = K, .t = t, .B = B, .beta = beta, .S = S,
-                            .end = end, .gamma = gamma, .weight = weight, .more = SEEN,
-                            .when = when, .values = values, .noise = noise };
+        how.weight = weight;
         fd_proposal *p = fd_proposal_new(&a, &how);
         OK(p && !st.code, "values at several times: %s", st.code ? st.what : "");
         if (!p) return;
@@ -1266,18 +1283,22 @@ static void several(void)
                  "likelihood of Euler's chain, ESS %.0f", ess);
         OK(!st.code, "several: %s", st.code ? st.what : "");
     }
-    fd_proposal bad = { .e = &turning, .steps = K, .t = t, .S = S, .end = end, .gamma = gamma,
-                        .weight = 1, .more = 1, .when = (int[]){ K }, .values = values,
-                        .noise = noise };
-    OK(!fd_proposal_new(&a, &bad) && st.code == FD_EARG, "a value at the end is the end");
-    st.code = FD_OK;
-    for (int i = 0; i < 12; i++) {
-        static const int twice[2] = { 2, 2 }, never[1] = { 0 };
-        fd_proposal no = bad;
-        fd_system empty = turning;
-        double times[K + 1], last[2] = { 0, INFINITY };
-        memcpy(times, t, sizeof times);
-        no.when = (int[]){ 1 };
+    test_free();
+}
+
+/* proposals that lack something, or whose values stand where none can */
+static void wrong_proposals(fd_arena a)
+{
+    static const int end[1] = { SEEN_STEPS }, one[1] = { 1 }, twice[2] = { 2, 2 }, never[1] = { 0 };
+    const double endless[2] = { 0, INFINITY };
+    const fd_system empty = { 2, 2, NULL, turn_g, NULL, seen_prm };
+    double t[SEEN_STEPS + 1], far[SEEN_STEPS + 1], S[4], kept[3] = { 7, 7, 7 };
+    fd_status *st = a.st;
+    fd_proposal fine = seen_proposal(t, S);
+    fine.B = fine.beta = NULL, fine.more = 1, fine.when = one;
+    memcpy(far, t, sizeof t), far[SEEN_STEPS] = INFINITY;
+    for (int i = 0; i < 13; i++) {
+        fd_proposal no = fine;
         if (i == 0) no.when = never;
         if (i == 1) no.when = NULL;
         if (i == 2) no.values = NULL;
@@ -1286,25 +1307,32 @@ static void several(void)
         if (i == 5) no.t = NULL;
         if (i == 6) no.end = NULL;
         if (i == 7) no.weight = 0;
-        if (i == 8) times[K] = INFINITY, no.t = times;
-        if (i == 9) no.end = last;
-        if (i == 10) empty.f = NULL, no.e = &empty;
+        if (i == 8) no.t = far;
+        if (i == 9) no.end = endless;
+        if (i == 10) no.e = &empty;
         if (i == 11) no.e = NULL;
-        OK(!fd_proposal_new(&a, &no) && st.code == (i == 9 ? FD_EDATA : i == 11 ? FD_OK : FD_EARG),
-           "a wrong proposal, row %d: %s", i, explain(&st));
-        st.code = FD_OK;
+        if (i == 12) no.when = end;                    /* a value at the end is the end */
+        OK(!fd_proposal_new(&a, &no)
+           && st->code == (i == 9 ? FD_EDATA : i == 11 ? FD_OK : FD_EARG),
+           "a wrong proposal, row %d: %s", i, explain(st));
+        st->code = FD_OK;
     }
-    OK(!fd_proposal_new(&a, NULL) && !st.code, "of nothing");
-    fd_proposal fine = bad;
-    fine.when = (int[]){ 1 };
+    OK(!fd_proposal_new(&a, NULL) && !st->code, "of nothing");
     const fd_proposal *made = fd_proposal_new(&a, &fine);
-    double kept[3] = { 7, 7, 7 };
     for (int i = 0; i < 3; i++) {
         OK(!fd_proposal_move(made, i == 0 ? 0 : i == 1 ? 1.1 : NAN, fd_seed(1), 0, kept, kept + 1,
                              kept + 2, a)
-           && st.code == FD_EARG && kept[0] == 7 && kept[1] == 7 && kept[2] == 7, "s of row %d", i);
-        st.code = FD_OK;
+           && st->code == FD_EARG && kept[0] == 7 && kept[1] == 7 && kept[2] == 7,
+           "s of row %d", i);
+        st->code = FD_OK;
     }
+}
+
+static void nothing_moves(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    wrong_proposals(a);
     no_systems(a);
     test_free();
 }
@@ -1312,6 +1340,7 @@ static void several(void)
 void test_shapes(void)
 {
     several();
+    nothing_moves();
     well();
     paths();
     weights();

@@ -1347,17 +1347,14 @@ static void pca_errors(const fd_space *s, fd_arena a)
           "fd_cov_pca: the functions are all the same: 2");
 }
 
-static void cov_errors(fd_arena a)
+/* a law's parameters out of their range, and spaces that a law does not have */
+static void law_errors(fd_arena a)
 {
     fd_status *st = a.st;
-    fd_space s = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, NULL, 1);
-    fd_space p = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, (int[]){ FD_DIRICHLET, FD_MIXED }, 1);
-    fd_space l = fd_grid(&a, 2, (int[]){ 4, 3 }, (double[]){ 1, 2 }, NULL, 1);
-    fd_real one[12] = { 1 }, x[24] = { 0 };
-    fd_space d = fd_dense(NULL, 12, 1, one, one, 1);
-    double lam[12] = { 0 };
-    fd_cov *c = fd_cov_exp(&a, &s, 1, .1), *k = fd_cov_table(&a, &d, lam);
-    OK(c && k && k->kind == FD_COV_DENSE && !st->code, "setup");
+    const fd_space s = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, NULL, 1);
+    const fd_space p = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, (int[]){ FD_DIRICHLET, FD_MIXED }, 1);
+    const fd_real one[12] = { 1 };
+    const fd_space d = fd_dense(NULL, 12, 1, one, one, 1);
     FAILS(fd_cov_white(&a, &s, -1, 0), FD_EARG, "fd_cov_white: sigma2 must be at least 0");
     FAILS(fd_cov_white(&a, &s, 1, -1), FD_EARG, "fd_cov_white: kmax must be at least 0");
     FAILS(fd_cov_rbf(&a, &s, -1, 1), FD_EARG, "fd_cov_rbf: var must be at least 0");
@@ -1376,6 +1373,19 @@ static void cov_errors(fd_arena a)
     FAILS(fd_cov_brownian(&a, &p, 1), FD_EARG,
           "fd_cov_brownian: every axis must be FD_MIXED: axis: 0");
     FAILS(fd_cov_exp(&a, &d, 1, 1), FD_EARG, "fd_cov_exp: needs a grid, not a dense space");
+}
+
+static void cov_errors(fd_arena a)
+{
+    fd_status *st = a.st;
+    fd_space s = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, NULL, 1);
+    fd_space p = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, (int[]){ FD_DIRICHLET, FD_MIXED }, 1);
+    fd_space l = fd_grid(&a, 2, (int[]){ 4, 3 }, (double[]){ 1, 2 }, NULL, 1);
+    fd_real one[12] = { 1 }, x[24] = { 0 };
+    fd_space d = fd_dense(NULL, 12, 1, one, one, 1);
+    double lam[12] = { 0 };
+    fd_cov *c = fd_cov_exp(&a, &s, 1, .1), *k = fd_cov_table(&a, &d, lam);
+    OK(c && k && k->kind == FD_COV_DENSE && !st->code, "setup");
     lam[7] = -1e-20;
     FAILS(fd_cov_table(&a, &s, lam), FD_EARG,
           "fd_cov_table: eigenvalue negative or not finite: mode: 7");
@@ -1755,6 +1765,7 @@ void test_cov(void)
     many_components(a);
     modes_at_many(a);
     principal(a);
+    law_errors(a);
     cov_errors(a);
     limits(a);
     starved();

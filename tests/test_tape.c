@@ -630,25 +630,28 @@ static void test_threads(void)
     OK(!st.code && h[0] == h[1], "one thread and three");
 }
 
-static void test_errors(void)
-{
-    fd_status st;
-    fd_arena a = test_arena(1 << 16, &st);
-    fd_real x[64] = { 0 };
-    char *mem = a.beg, text[200];
+/* an expression of variables u [3][5], v [3][4], c [2][3][5] on a new tape, of which nothing comes
+ * but the message, and after which the tape makes no variable */
 #define WRONG(mode, kind, message, expr) do { \
         a = fd_arena_over(mem, 1 << 16, &st); \
         fd_tape t_ = fd_tape_begin(&a, mode), *t = &t_; \
         fd_var *u = fd_param(t, 2, S(3, 5), x, NULL), *v = fd_param(t, 2, S(3, 4), x, NULL); \
-        fd_var *d[1] = { u }; \
-        fd_var *c = fd_param(t, 3, S(2, 3, 5), x, NULL), *r = (expr); \
-        fd_explain(&st, text, sizeof text); \
-        OK(st.code == kind && !strcmp(text, message), "code %d: %s", st.code, text); \
+        fd_var *c = fd_param(t, 3, S(2, 3, 5), x, NULL), *d[1] = { u }, *r = (expr); \
+        OK(st.code == kind && !strcmp(explain(&st), message), "code %d: %s", st.code, \
+           explain(&st)); \
         OK(!r && !fd_add(t, r, u) && !fd_map(t, u, FD_EXP), "no variable after a failure"); \
         (void)v, (void)d, (void)c; \
         fd_tape_end(t); \
         OK(a.beg == mem, "memory back"); \
     } while (0)
+
+/* operands that do not go together */
+static void test_errors(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 16, &st);
+    fd_real x[64] = { 0 };
+    char *mem = a.beg;
     WRONG(FD_GRAD, FD_ESHAPE, "fd_add: axes differ: axis from the end, lengths: 1, 5, 4",
           fd_add(t, u, v));
     WRONG(FD_GRAD, FD_ESHAPE, "fd_sub: axes differ: axis from the end, lengths: 1, 5, 4",
@@ -685,6 +688,15 @@ static void test_errors(void)
     WRONG(FD_GRAD, FD_ESHAPE, "fd_slice: no such axis: -1, 2", fd_slice(t, u, -1, 0, 1));
     WRONG(FD_GRAD, FD_ESHAPE, "fd_slice: outside the axis: from, how many, length: 3, 3, 5",
           fd_slice(t, u, 1, 3, 3));
+}
+
+/* variables and derivatives that cannot be */
+static void test_wrong_tapes(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 16, &st);
+    fd_real x[64] = { 0 };
+    char *mem = a.beg;
     WRONG(FD_GRAD, FD_ESHAPE, "fd_tape: axis has no entries: axis, length: 1, 0",
           fd_input(t, 2, S(3, 0), x));
     WRONG(FD_GRAD, FD_ESHAPE, "fd_tape: number of axes out of range: 7",
@@ -698,8 +710,15 @@ static void test_errors(void)
     WRONG(FD_EVAL, FD_EARG, "fd_grad: tape was begun with FD_EVAL",
           (fd_grad(t, u, NULL, 1, d, d), d[0]));
     WRONG(FD_EVAL, FD_EARG, "fd_backward: tape was begun with FD_EVAL", (fd_backward(t, u), NULL));
+}
 #undef WRONG
-    a = fd_arena_over(mem, 1 << 16, &st);
+
+/* nothing of nothing, and no word of it */
+static void test_nulls(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 16, &st);
+    fd_real x[3] = { 0 };
     fd_tape t = fd_tape_begin(&a, FD_GRAD);
     fd_var *d[1];
     fd_grad(&t, NULL, NULL, 0, NULL, NULL);
@@ -877,6 +896,8 @@ void test_tape(void)
     test_starved();
     test_threads();
     test_errors();
+    test_wrong_tapes();
+    test_nulls();
     test_rules();
     test_reuse();
 }

@@ -327,6 +327,8 @@ bad 2 'radon needs --obs FILE' posterior --op radon --grid 8x8 --coarse sino.npy
 ok "two channels" "$fd" data volcano -n 2 --grid 8x8 -o d.npy
 bad 1 'has two axes, .views..detectors.; it has 2x2x8x8' posterior --op radon --grid 8x8 --obs d.npy
 printf '\000\000\010\002\000\000\000\000\000\000\000\005' >none.idx
+bad 1 'neither .npy nor IDX: darcy.csv; with --op radon it is a sinogram .views..detectors.' \
+    posterior --op radon --grid 8x8 --obs darcy.csv --noise 0.1
 bad 1 'a sinogram of nothing' posterior --op radon --grid 8x8 --obs none.idx --noise 0.1
 rm none.idx
 bad 2 '^fd: --observe: not with --op radon' calibrate --op radon --grid 8x8 --observe points

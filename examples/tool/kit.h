@@ -441,14 +441,25 @@ static inline void meta_list(const fd_tensors *f, const char *path, const char *
     for (int i = k; i < n; i++) v[i] = v[0];
 }
 
+/* meta_flag -- where a setting stands, as messages say it; flag: room for 256. */
+static inline const char *meta_flag(char flag[256], const char *path, const char *name)
+{
+    snprintf(flag, 256, "%.200s: %s", path, name);
+    return flag;
+}
+
+static inline spec meta_spec(const fd_tensors *f, const char *path, const char *name,
+                             const topic *t)
+{
+    char flag[256];
+    return spec_read(t, meta_flag(flag, path, name), meta_need(f, path, name));
+}
+
 /* meta_row -- the row of a topic that is named there; models of before have not all: other. */
 static inline int meta_row(const fd_tensors *f, const char *path, const char *name, const topic *t,
                            int other)
 {
-    char flag[256];
-    const char *s = fd_meta_find(f, name);
-    snprintf(flag, sizeof flag, "%.200s: %s", path, name);
-    return s ? spec_read(t, flag, s).row : other;
+    return fd_meta_find(f, name) ? meta_spec(f, path, name, t).row : other;
 }
 
 /* tensor_need -- the numbers of a tensor that has n of them. */
@@ -484,34 +495,26 @@ static inline const kit *base_load(fd_arena *a, const char *base, const fd_space
 static inline void condition_load(fd_arena *a, kit *k, const char *path, const fd_tensors *f)
 {
     char flag[256];
-    const char *s = fd_meta_find(f, "kit.condition");
-    if (!s) return;
+    if (!fd_meta_find(f, "kit.condition")) return;
     bad = 1;
-    snprintf(flag, sizeof flag, "%.200s: kit.condition", path);
-    k->condition = spec_read(&t_condition, flag, s);
-    snprintf(flag, sizeof flag, "%.200s: kit.places", path);
-    k->places = seed_read(flag, meta_need(f, path, "kit.places"));
-    snprintf(flag, sizeof flag, "%.200s: kit.base", path);
+    k->condition = meta_spec(f, path, "kit.condition", &t_condition);
+    k->places = seed_read(meta_flag(flag, path, "kit.places"), meta_need(f, path, "kit.places"));
     k->base = meta_need(f, path, "kit.base");
     if (strcmp(k->base, "none") && strcmp(k->base, "gauss"))
-        k->frozen = base_load(a, k->base, &k->s, flag);
+        k->frozen = base_load(a, k->base, &k->s, meta_flag(flag, path, "kit.base"));
     if (k->precond.row && strcmp(k->base, "none"))
-        die(1, "%s: it goes with kit.precond gauss alone", flag);
+        die(1, "%s: kit.base: it goes with kit.precond gauss alone", path);
     bad = 2;
 }
 
 static inline void pairs_load(kit *k, const char *path, const fd_tensors *f)
 {
-    char flag[256];
-    const char *s = fd_meta_find(f, "kit.between");
-    if (!s) return;
+    if (!fd_meta_find(f, "kit.between")) return;
     bad = 1;
-    snprintf(flag, sizeof flag, "%.200s: kit.between", path);
-    k->between = spec_read(&t_between, flag, s);
-    snprintf(flag, sizeof flag, "%.200s: kit.couple", path);
-    k->couple = spec_read(&t_couple, flag, meta_need(f, path, "kit.couple"));
+    k->between = meta_spec(f, path, "kit.between", &t_between);
+    k->couple = meta_spec(f, path, "kit.couple", &t_couple);
     if (k->condition.t || !k->precond.row)
-        die(1, "%s: it does not go with kit.condition and kit.precond gauss", flag);
+        die(1, "%s: kit.couple: it does not go with kit.condition and kit.precond gauss", path);
     k->axes0 = meta_row(f, path, "start.axes", &t_axes, k->axes);
     k->norm0.kind = k->norm.kind;
     k->norm0.bytes = (int)meta_number(f, path, "start.bytes", 0, 1);
@@ -536,12 +539,10 @@ static inline void kit_specs(const fd_tensors *f, const char *path, kit *k, args
         { "norm", &t_norm, 0, AT(norm) },
         { "flip", &t_flip, 0, AT(flip) },
         { "time-law", &t_law, 0, AT(law) } };
-    char flag[256];
     for (int i = 0; i < COUNT(specs); i++) {
-        snprintf(flag, sizeof flag, "kit.%s", specs[i].name);
-        const char *s = meta_need(f, path, flag);
-        snprintf(flag, sizeof flag, "%.200s: kit.%s", path, specs[i].name);
-        spec v = spec_read(specs[i].t, flag, s);
+        char name[32];
+        snprintf(name, sizeof name, "kit.%s", specs[i].name);
+        spec v = meta_spec(f, path, name, specs[i].t);
         if (!specs[i].args) *(spec *)(void *)((char *)k + specs[i].kit) = v;
         else if (o && !is_given(specs[i].name)) *(spec *)(void *)((char *)o + specs[i].args) = v;
     }
@@ -558,12 +559,10 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     int bc[3];
     bad = 1;
     kit_specs(&f, path, k, o);
-    snprintf(flag, sizeof flag, "%.200s: kit.grid", path);
-    shape g = grid_read(flag, meta_need(&f, path, "kit.grid"));
-    snprintf(flag, sizeof flag, "%.200s: kit.boundary", path);
-    boundary_read(flag, meta_need(&f, path, "kit.boundary"), bc);
-    snprintf(flag, sizeof flag, "%.200s: kit.seed", path);
-    if (o && !is_given("seed")) o->seed = seed_read(flag, meta_need(&f, path, "kit.seed"));
+    shape g = grid_read(meta_flag(flag, path, "kit.grid"), meta_need(&f, path, "kit.grid"));
+    boundary_read(meta_flag(flag, path, "kit.boundary"), meta_need(&f, path, "kit.boundary"), bc);
+    if (o && !is_given("seed"))
+        o->seed = seed_read(meta_flag(flag, path, "kit.seed"), meta_need(&f, path, "kit.seed"));
     int ch = (int)meta_number(&f, path, "kit.channels", 0, CHANNELS);
     k->axes = meta_row(&f, path, "kit.axes", &t_axes, ch ? AXES_FIRST : AXES_NONE);
     k->norm.kind = meta_row(&f, path, "kit.normalize", &t_normalize, NORMALIZE_NONE);

@@ -357,7 +357,9 @@ static inline void obs_sinogram(fd_arena *a, problem *q, args *o)
         die(2, "--op: radon needs --obs FILE, a sinogram [views][detectors], .npy");
     fd_array f = fd_load(a, o->obs);
     double *v = &o->op.v[1];
-    char is[64];
+    char is[64], why[1100];
+    if (fd_explain(a->st, why, sizeof why) == FD_EDATA)
+        die(1, "--obs: %s; with --op radon it is a sinogram [views][detectors], .npy or IDX", why);
     need(a->st);
     extents(is, f.nd, f.n, "x");
     if (f.nd == 3 && f.n[0] == 1) memmove(f.n, f.n + 1, (size_t)--f.nd * sizeof *f.n);

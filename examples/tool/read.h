@@ -1500,6 +1500,44 @@ static inline int pk_new(pickle *k, int kind)
     return pk_make(k, kind, &v) ? pk_push(k, v) : 0;
 }
 
+static inline int pk_mark(pickle *k)
+{
+    if (k->marks == PK_MARKS) return pk_bad(k, "is nested too deeply");
+    k->mark[k->marks++] = k->top;
+    return 1;
+}
+
+/* pk_long -- a whole number of n bytes; what is longer than 8 of them is not looked at. */
+static inline int pk_long(pickle *k, uint64_t n)
+{
+    const pk_value other = { PK_OTHER, 0, { 0 } };
+    if (n <= 8) return pk_int(k, pk_number(k, (int)n), (int)n);
+    return pk_bytes(k, n) && pk_push(k, other);
+}
+
+/* pk_gather -- a list or a dictionary of the entries since the last mark. */
+static inline int pk_gather(pickle *k, int kind)
+{
+    pk_value v;
+    int at = pk_unmark(k);
+    if (k->a->st->code || !pk_make(k, kind, &v)) return 0;
+    if (k->top == PK_STACK) return pk_bad(k, "is nested too deeply");
+    memmove(k->stack + at + 1, k->stack + at, (size_t)(k->top - at) * sizeof v);
+    k->stack[at] = v;
+    k->top++;
+    return pk_append(k, at + 1, kind == PK_DICT);
+}
+
+/* pk_lines -- module and name, a line each. */
+static inline int pk_lines(pickle *k)
+{
+    pk_value v = { PK_NAME, 0, { 0 } };
+    v.u.s = (const char *)k->p;
+    if (!pk_line(k) || !pk_line(k)) return 0;
+    v.n = (uint32_t)((const char *)k->p - v.u.s - 1);
+    return pk_push(k, v);
+}
+
 /* pk_step -- one instruction; 0 at the end and after an error. */
 static inline int pk_step(pickle *k)
 {
@@ -1512,25 +1550,18 @@ static inline int pk_step(pickle *k)
     case 0x80: return pk_bytes(k, 1) != NULL;          /* protocol */
     case 0x95: return pk_bytes(k, 8) != NULL;          /* frame */
     case '.': return 0;
-    case '(':
-        if (k->marks == PK_MARKS) return pk_bad(k, "is nested too deeply");
-        k->mark[k->marks++] = k->top;
-        return 1;
+    case '(': return pk_mark(k);
     case '0': pk_pop(k); return !k->a->st->code;
     case '1': k->top = pk_unmark(k); return !k->a->st->code;
     case '2': v = pk_pop(k); return pk_push(k, v) && pk_push(k, v);
     case 'J': return pk_int(k, pk_number(k, 4), 4);
     case 'K': return pk_int(k, pk_number(k, 1), 0);
     case 'M': return pk_int(k, pk_number(k, 2), 0);
-    case 0x8a: case 0x8b: {
-        uint64_t n = pk_number(k, *p == 0x8a ? 1 : 4);
-        if (n <= 8) return pk_int(k, pk_number(k, (int)n), (int)n);
-        return pk_bytes(k, n) && pk_push(k, other);
-    }
+    case 0x8a: return pk_long(k, pk_number(k, 1));
+    case 0x8b: return pk_long(k, pk_number(k, 4));
     case 'G': return pk_bytes(k, 8) && pk_push(k, other);
     case 'N': return pk_push(k, other);
-    case 0x88: return pk_int(k, 1, 0);
-    case 0x89: return pk_int(k, 0, 0);
+    case 0x88: case 0x89: return pk_int(k, *p == 0x88, 0);         /* true, false */
     case 'X': case 'T': return pk_text(k, PK_TEXT, pk_number(k, 4));
     case 0x8c: case 'U': return pk_text(k, PK_TEXT, pk_number(k, 1));
     case 0x8d: return pk_text(k, PK_TEXT, pk_number(k, 8));
@@ -1543,34 +1574,22 @@ static inline int pk_step(pickle *k)
     case ']': return pk_new(k, PK_LIST);
     case '}': return pk_new(k, PK_DICT);
     case 0x8f: return pk_push(k, other);               /* a set: without tensors */
-    case 'l': case 'd':
-        at = pk_unmark(k);
-        if (k->a->st->code || !pk_make(k, *p == 'l' ? PK_LIST : PK_DICT, &v)) return 0;
-        if (k->top == PK_STACK) return pk_bad(k, "is nested too deeply");
-        memmove(k->stack + at + 1, k->stack + at, (size_t)(k->top - at) * sizeof v);
-        k->stack[at] = v;
-        k->top++;
-        return pk_append(k, at + 1, *p == 'd');
+    case 'l': return pk_gather(k, PK_LIST);
+    case 'd': return pk_gather(k, PK_DICT);
     case 'a': return pk_append(k, k->top - 1, 0);
     case 's': return pk_append(k, k->top - 2, 1);
     case 'e': at = pk_unmark(k); return pk_append(k, at, 0);
     case 'u': at = pk_unmark(k); return pk_append(k, at, 1);
     case 0x90: at = pk_unmark(k); k->top = at; return !k->a->st->code;
     case 0x91: at = pk_unmark(k); k->top = at; return pk_push(k, other);
-    case 'c':
-        v = (pk_value){ PK_NAME, 0, { 0 } };
-        v.u.s = (const char *)k->p;
-        if (!pk_line(k) || !pk_line(k)) return 0;
-        v.n = (uint32_t)((const char *)k->p - v.u.s - 1);
-        return pk_push(k, v);
+    case 'c': return pk_lines(k);
     case 0x93: w = pk_pop(k); v = pk_pop(k); return !k->a->st->code && pk_global(k, &v, &w);
     case 'R': case 0x81: w = pk_pop(k); v = pk_pop(k); return pk_call(k, v, w);
     case 0x92: pk_pop(k); w = pk_pop(k); v = pk_pop(k); return pk_call(k, v, w);
     case 'b':                                          /* attributes of an object */
         pk_pop(k);
         v = pk_pop(k);
-        if (v.kind == PK_NAME) return pk_refuse(k, &v);
-        return pk_push(k, v);
+        return v.kind == PK_NAME ? pk_refuse(k, &v) : pk_push(k, v);
     case 'h': return pk_get(k, pk_number(k, 1));
     case 'j': return pk_get(k, pk_number(k, 4));
     case 'q': return pk_put(k, pk_number(k, 1));
@@ -1711,6 +1730,51 @@ static inline const read_type *mat_type(uint32_t code, int class)
     return NULL;
 }
 
+/* mat_axes -- the extents of an array; 0 where they cannot be, or go on behind what is there. */
+static inline int mat_axes(const read_bytes *b, const mat_tag *e, int big, source *f)
+{
+    unsigned char buf[4];
+    if ((e->type != 5 && e->type != 6) || e->size % 4 || !e->size) return 0;
+    for (uint64_t i = 0; i < e->size / 4; i++) {
+        const unsigned char *m = read_at(b, e->at + 4 * i, 4, buf);
+        uint64_t v = m ? read_number(m, 4, big) : 0;
+        if (!m) return 0;
+        if (i == FD_MAXD) break;
+        if (v > INT_MAX) { f->nd = 0; return 0; }
+        f->n[f->nd++] = (int)v;
+    }
+    return 1;
+}
+
+/* mat_parts -- where the numbers are, or the real parts and the imaginary ones. */
+static inline void mat_parts(const read_bytes *b, uint64_t at, uint64_t size, int big, source *f)
+{
+    mat_tag e;
+    uint64_t step = 1;
+    for (int i = 0; i < f->nd; i++)                    /* in elements here */
+        step = f->n[i] && step > (uint64_t)PTRDIFF_MAX / 16 / (uint64_t)f->n[i] ? UINT64_MAX / 2
+             : step * (uint64_t)f->n[i];
+    f->data = *b;
+    f->data.size = size;
+    for (int p = 0; p < f->parts; p++, at = e.next) {
+        if (!mat_element(b, at, big, &e)) {            /* not among the first bytes */
+            if (b->size == size || !p) f->why = "cut short";
+            return;
+        }
+        const read_type *in = mat_type(e.type, 0);     /* may be smaller than the class */
+        uint64_t s = 1;
+        if (!in || step > e.size / (uint64_t)in->size || e.at > size || e.size > size - e.at) {
+            f->why = "damaged: its data are shorter than its shape";
+            return;
+        }
+        f->part[p].type = in;
+        f->part[p].big = big;
+        f->part[p].at = e.at;
+        for (int i = 0; i < f->nd; i++, s *= s <= step ? (uint64_t)f->n[i - 1] : 1)
+            f->part[p].stride[i] = step ? (ptrdiff_t)(s * (uint64_t)in->size) : 0;
+    }
+}
+
 /* mat_array -- the array in the `size` bytes of a matrix element, of which b may have the first
  * ones only. f->method has the byte order already: see read_mat. name: room for 64. */
 static inline void mat_array(const read_bytes *b, uint64_t size, int big, source *f, char name[64])
@@ -1719,7 +1783,6 @@ static inline void mat_array(const read_bytes *b, uint64_t size, int big, source
                                            "sparse" };
     unsigned char buf[64];
     mat_tag e;
-    uint64_t at, step = 1;
     name[0] = 0;
     f->format = "MATLAB 5";
     f->type = "unknown";
@@ -1729,60 +1792,24 @@ static inline void mat_array(const read_bytes *b, uint64_t size, int big, source
     if (!m || e.size != 8 || e.type != 6) return;
     uint32_t flags = (uint32_t)read_number(m, 4, big), class = flags & 255;
     const read_type *t = mat_type(class, 1);
-    if (!mat_element(b, e.next, big, &e) || (e.type != 5 && e.type != 6)) return;
-    if (e.size % 4 || !e.size) return;
-    const char *why = NULL;
-    for (uint64_t i = 0; i < e.size / 4; i++) {
-        m = read_at(b, e.at + 4 * i, 4, buf);
-        uint64_t v = m ? read_number(m, 4, big) : 0;
-        if (!m) return;
-        if (f->nd == FD_MAXD) { why = "more than 6 axes"; break; }
-        if (v > INT_MAX) { f->nd = 0; return; }
-        f->n[f->nd++] = (int)v;
-    }
+    if (!mat_element(b, e.next, big, &e) || !mat_axes(b, &e, big, f)) return;
+    const int many = e.size / 4 > FD_MAXD;
     if (!mat_element(b, e.next, big, &e) || (e.type != 1 && e.type != 16)) return;
     uint64_t n = e.size < 63 ? e.size : 63;
     m = read_at(b, e.at, n, buf);
     if (!m) return;
     memcpy(name, m, (size_t)n);
     name[n] = 0;
-    at = e.next;
-    f->why = why;
-    f->type = class < 6 ? classes[class] : class == 16 ? "function" : "unknown";
-    if (!t) {
-        f->why = class == 5 ? "sparse: write full(..) of it" : "it is not an array of numbers";
-        return;
-    }
-    f->type = t->name;
-    if (why) return;
+    f->why = !t ? class == 5 ? "sparse: write full(..) of it" : "it is not an array of numbers"
+           : many ? "more than 6 axes" : NULL;
+    f->type = t ? t->name : class < 6 ? classes[class] : class == 16 ? "function" : "unknown";
+    if (f->why) return;
     f->parts = flags & 0x800 ? 2 : 1;
     f->complex = f->parts == 2;
     if (flags & 0x200) t = read_types, f->type = t->name;          /* truth, stored as uint8 */
     f->bytes = t->size == 1 && t->kind == 'u';
     if (f->complex) f->type = t->size == 4 ? "complex64" : "complex128";
-    for (int i = 0; i < f->nd; i++)                    /* in elements here */
-        step = f->n[i] && step > (uint64_t)PTRDIFF_MAX / 16 / (uint64_t)f->n[i] ? UINT64_MAX / 2
-             : step * (uint64_t)f->n[i];
-    f->data = *b;
-    f->data.size = size;
-    for (int p = 0; p < f->parts; p++) {
-        if (!mat_element(b, at, big, &e)) {            /* not among the first bytes */
-            if (b->size == size || !p) f->why = "cut short";
-            break;
-        }
-        const read_type *in = mat_type(e.type, 0);     /* may be smaller than the class */
-        uint64_t s = 1;
-        if (!in || step > e.size / (uint64_t)in->size || e.at > size || e.size > size - e.at) {
-            f->why = "damaged: its data are shorter than its shape";
-            break;
-        }
-        f->part[p].type = in;
-        f->part[p].big = big;
-        f->part[p].at = e.at;
-        for (int i = 0; i < f->nd; i++, s *= s <= step ? (uint64_t)f->n[i - 1] : 1)
-            f->part[p].stride[i] = step ? (ptrdiff_t)(s * (uint64_t)in->size) : 0;
-        at = e.next;
-    }
+    mat_parts(b, e.next, size, big, f);
     if (f->complex && f->nd == FD_MAXD) f->why = "more than 5 axes of complex numbers";
     else if (f->complex) f->n[f->nd++] = 2;
 }
