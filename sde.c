@@ -589,13 +589,12 @@ static double proc_time(const fd_process *p, double l)
     double lo = p->tmin, hi = p->tmax;
     if (proc_logsigma(p, lo, 0) >= l) return lo;
     if (proc_logsigma(p, hi, 0) <= l) return hi;
-    for (int i = 0; i < 200; i++) {
+    for (;;) {                                        /* until no number lies between them */
         double mid = .5 * (lo + hi);
-        if (mid == lo || mid == hi) break;
+        if (mid == lo || mid == hi) return lo;
         if (proc_logsigma(p, mid, 0) <= l) lo = mid;
         else hi = mid;
     }
-    return lo;
 }
 
 void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st)
@@ -761,7 +760,7 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
         if (lam > 0)
             q.mean += m2 / lam, q.member += (n * c + m2) / lam,
             q.ratio = fmax(q.ratio, a * a / lam);                     /* [Thesis eq. 4.24] */
-        else if (m2 > 0 || c > 0)
+        else
             q.member = q.ratio = INFINITY, q.mean = m2 > 0 ? INFINITY : q.mean;
         if (V > 0) q.feldman += n * pow(f.m * f.m * c / V, 2), q.shift += f.m * f.m * m2 / V;
         else if (c > 0 || m2 > 0)                                     /* [Survey cond. 2.4] */
@@ -870,7 +869,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
 {
     fd_status *st = scratch.st;
     const char *why = NULL;
-    if (st->code || !p->noise) return;
+    if (st->code) return;
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = fd_size(s), modes = s->modes;
     if (!p->modal) {
@@ -961,7 +960,7 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
     ptrdiff_t n = b * fd_size(&p->noise->s);
     if (up > 0) z = fd_raw(&scratch, fd_real, n);
     if (up > 0) fd_cov_pow(p->noise, up, b, y, z, scratch);
-    if (kind[0] != kind[1] && down > 0 && up == 0) {
+    if (kind[0] != kind[1] && down > 0) {             /* up is 0: both would be of the score */
         z = fd_raw(&scratch, fd_real, n);
         if (z) memcpy(z, y, (size_t)n * sizeof *z);
     }
@@ -1103,7 +1102,7 @@ FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, doub
         if (m2 * o->low[k] + vl > 0) {
             double P = m2 * c + vl + floor;
             b->ip[k] = 1 / P;
-            if (ci != c0) b->logs += log(P / (m2 * (c0 ? c0[k] : 0) + vl + floor));
+            if (ci != c0) b->logs += log(P / (m2 * c0[k] + vl + floor));
         }
     }
 }
@@ -2434,7 +2433,7 @@ static int step_noisy(const fd_sampler *how)
 
 static int step_silent(const fd_sampler *how)
 {
-    return !(step_noisy(how) || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED);
+    return !(step_noisy(how) || how->corrector || how->churn > 0);    /* annealed has the second */
 }
 
 /* Do the times fall? */
@@ -2527,7 +2526,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
     const fd_space *s = &c->s;
     int band = how->band ? how->band : 3;
     double trace = 0;
-    for (int i = 0; i < s->nd && !s->basis; i++) {
+    for (int i = 0; i < s->nd; i++) {
         int need = s->bc[i] == FD_PERIODIC ? 2 * band + 1 : band + (s->bc[i] == FD_NEUMANN);
         if (s->n[i] < need)
             FD_FAIL(st, FD_ESHAPE, "fd_correct",
@@ -4682,9 +4681,9 @@ typedef struct { fd_guide how; fd_gain *gain; } guide_model;
 /* r0 w + e, or r1 w; ctx: the kind of the model, FD_X0, and which */
 static const char *guide_r(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
-    double r[3];
+    double r[3] = { 0 };
     const char *why = conv_coef(ctx, p, t, mu, r);
-    if (!why) c[0] = r[((const int *)ctx)[2]], c[1] = 1;
+    c[0] = r[((const int *)ctx)[2]], c[1] = 1;
     return why;
 }
 
@@ -5605,7 +5604,7 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
     fd_real *xi = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size);
     fd_real *w = fd_raw(&scratch, fd_real, n * size);
-    if (!w || scratch.st->code) return 0;
+    if (!w) return 0;
     const guide_model *g = p->guide;
     int guided = g && row.sd > 0 && f.m >= GUIDE_LEAST;
     if (row.sd > 0) fd_cov_draw(C, fd_stream(run->r, 's', (uint32_t)run->k + 1), 0, n, xi, scratch);
@@ -6467,7 +6466,7 @@ fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, 
     else if (!isfinite(nu) || !isfinite(c))
         FD_FAIL(a->st, FD_EARG, __func__, "nu or c is not finite");
     double *rate = fd_raw(a, double, noise->s.modes);
-    if (!rate || a->st->code) return none;
+    if (!rate) return none;
     fd_laplace(&noise->s, rate, *a);
     for (ptrdiff_t k = 0; k < noise->s.modes; k++) rate[k] = nu * rate[k] + c;
     return (fd_linear){ noise, rate, T };
@@ -6485,7 +6484,7 @@ fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T
         if (s->bc[i] != FD_NEUMANN)
             FD_FAIL(a->st, FD_EARG, __func__, "is for grids with Neumann boundaries; axis", i);
     double *rate = fd_raw(a, double, s->modes), *lam = fd_raw(a, double, s->modes);
-    if (!lam || a->st->code) return none;
+    if (!lam) return none;
     for (ptrdiff_t k = 0; k < s->modes; k++) {
         int j[3];
         fd_mode(s, k, j);
@@ -6818,7 +6817,7 @@ void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1,
     }
 }
 
-/* inner [b] = <d, y>_C and, where not NULL, norm [b] = |d|_C^2 of b functions */
+/* inner [b] = <d, y>_C and norm [b] = |d|_C^2 of b functions */
 static void cameron(const fd_cov *c, int b, const fd_real *d, const fd_real *y, double *inner,
                     double *norm, fd_arena scratch)
 {
@@ -6828,7 +6827,7 @@ static void cameron(const fd_cov *c, int b, const fd_real *d, const fd_real *y, 
     fd_cov_pow(c, -1, b, d, u, scratch);
     for (int i = 0; i < b && !scratch.st->code; i++) {
         inner[i] = fd_inner(&c->s, u + i * n, y + i * n);
-        if (norm) norm[i] = fd_inner(&c->s, u + i * n, d + i * n);
+        norm[i] = fd_inner(&c->s, u + i * n, d + i * n);
     }
 }
 
@@ -6936,7 +6935,7 @@ void fd_system_target(const fd_system *e, int kind, double t, double h, int b, c
     const int d = e->d;
     double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w);
     double *S = fd_raw(&scratch, double, (ptrdiff_t)d * d);
-    for (int i = 0; S && i < b && !st->code; i++) {
+    for (int i = 0; S && i < b; i++) {
         const double *u = x + (ptrdiff_t)i * d, *v = next + (ptrdiff_t)i * d;
         if (kind == FD_REVERSAL_DRIFT) memset(F, 0, (size_t)d * sizeof *F);
         else e->f(e->self, u, t, F);
@@ -6987,7 +6986,7 @@ void fd_system_weight(const fd_system *e, double t, double h, double rate, int b
     const ptrdiff_t dd = (ptrdiff_t)d * d;
     double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * w);
     double *u = fd_raw(&scratch, double, d), *A = fd_raw(&scratch, double, 3 * dd);
-    for (int i = 0; A && i < b && !st->code; i++) {
+    for (int i = 0; A && i < b; i++) {
         const double *X = x + (ptrdiff_t)i * d, *z = dW + (ptrdiff_t)i * w;
         double *N = A + dd, *K = A + 2 * dd, *Ji = J + i * dd;
         memset(A, 0, 2 * (size_t)dd * sizeof *A);
@@ -7651,7 +7650,7 @@ fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_mode
     if (!(power >= 0) || !isfinite(power) || !(most > 0))
         FD_FAIL(a->st, FD_EARG, __func__, "needs a power of C, 0 or more, and noise");
     policy *o = fd_new(a, policy, 1);
-    if (!o || a->st->code) return (fd_model){ 0 };
+    if (!o) return (fd_model){ 0 };
     *o = (policy){ p, old, now, power, pow(most, -power) };
     if (old.predicts == FD_X0 && now.predicts == FD_X0 && old.vjp && now.vjp) m.vjp = policy_vjp;
     if (old.var) m.var = policy_var;

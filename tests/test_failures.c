@@ -2,7 +2,7 @@
  * one table a reason, over all functions that may meet it. */
 #include "test.h"
 
-enum { N = 8, M = 2 };                               /* points, numbers that are observed */
+enum { N = 8, M = 40, B = 2 };                       /* points, numbers seen, functions */
 
 /* what most of them are given */
 typedef struct {
@@ -10,7 +10,7 @@ typedef struct {
     fd_cov *c, *c0;                                  /* noise and data */
     fd_process p;
     fd_model m;
-    fd_obs o;
+    fd_obs o, few;                                   /* each point five times; two, without noise */
     fd_gain *g;
     fd_potential phi;
     double y[M], t[4];
@@ -23,10 +23,11 @@ static void kit_new(kit *k, fd_arena *a, int n)
     k->c = fd_cov_matern(a, &k->s, 1, .2, .5), k->c0 = fd_cov_matern(a, &k->s, 1, .3, 1.5);
     k->p = fd_vp(k->c, .1, 20);
     k->m = fd_oracle_gauss(a, &k->p, NULL, k->c0);
-    k->o = fd_obs_pick(a, &k->s, M, (ptrdiff_t[]){ 1, 3 });
+    ptrdiff_t index[M];
+    for (int i = 0; i < M; i++) index[i] = i % N, k->y[i] = cos(i);
+    k->o = fd_obs_pick(a, &k->s, M, index), k->few = fd_obs_pick(a, &k->s, 2, index + 2);
     fd_obs_noise(a, &k->o, .3);
     k->g = fd_gain_new(a, &k->o, k->c, NULL);
-    k->y[0] = 1, k->y[1] = -.5;
     k->phi = fd_obs_potential(a, &k->o, k->y);
     k->t[0] = 1, k->t[1] = .6, k->t[2] = .3, k->t[3] = .1;
     k->how = (fd_sampler){ .p = &k->p, .model = k->m, .t = k->t, .steps = 3,
@@ -93,7 +94,7 @@ static void no_process(void)
     kit_new(&k, &a, N);
     fd_process none = fd_vp(k.c, -1, 20);
     fd_real x[N] = { 7 };
-    double e[N] = { 7 };
+    double e[M] = { 7 };
     for (int f = 0; with_process(f, &k, &none, x, e, a); f++) {
         OK(st.code == FD_EARG && !strcmp(st.what, "the process could not be made")
            && strstr(explain(&st), none.why) && x[0] == 7 && e[0] == 7, "%d: %s", f, explain(&st));
@@ -129,8 +130,7 @@ static void other_points(void)
     const double t[1] = { .5 };
     fd_sampler flow = k.how;
     flow.scheme = FD_DDIM;
-    fd_obs quiet = fd_obs_pick(&a, &k.s, M, (ptrdiff_t[]){ 1, 3 });
-    const fd_gain *still = fd_gain_new(&a, &quiet, k.c, NULL);
+    const fd_gain *still = fd_gain_new(&a, &k.few, k.c, NULL);
     const fd_model m[] = { fd_guided(&a, &(fd_guide){ &k.p, k.m, &k.o, k.y, FD_GUIDE_DPS, 0, 0 }),
         fd_free_guided(&a, &k.p, k.m, k.m, 2), fd_ucos(&a, k.g, &k.p, k.y, far.m),
         fd_policy_model(&a, &k.p, k.m, k.m, 1), k.m,
@@ -194,7 +194,7 @@ static void missing(void)
     k.t[0] = fd_time_at(&k.p, 1), k.t[1] = .2, k.t[2] = .15;
     SAYS(fd_split_gibbs(&k.how, k.g, NULL, 1, fd_seed(1), 0, 1, x, a), FD_EARG,
          "needs the numbers that were observed");
-    SAYS(fd_split_gibbs(&k.how, k.g, (double[]){ 1, NAN }, 1, fd_seed(1), 0, 1, x, a), FD_EDATA,
+    SAYS(fd_split_gibbs(&k.how, k.g, (double[M]){ 1, NAN }, 1, fd_seed(1), 0, 1, x, a), FD_EDATA,
          "an observation is not finite: 1");
     const fd_space none = { .nd = 0 };
     const ptrdiff_t index[1] = { 0 };
@@ -276,25 +276,34 @@ static double tired_value(const void *self, const fd_space *s, const fd_real *x,
 /* the kit, with these in place of its own; bent: they say that F is not linear */
 typedef struct {
     kit k;
-    fd_model m, pulled;
-    fd_obs o, bent;
+    fd_process heat;
+    fd_model m, pulled, hot, said;                   /* hot: of heat; said: of the noise */
+    fd_obs o, bent, few;
     fd_potential phi;
+    double many[B * M];
 } tired;
 
 static void tired_new(tired *q, fd_arena *a)
 {
     kit_new(&q->k, a, N);
+    q->heat = fd_heat(q->k.c, 1, .02, NULL, NULL, 2);
+    fd_model *warm = fd_new(a, fd_model, 1);
+    if (!warm) return;
+    *warm = fd_oracle_gauss(a, &q->heat, NULL, q->k.c0);
+    for (int i = 0; i < B * M; i++) q->many[i] = sin(i);
     q->m = q->pulled = (fd_model){ FD_X0, tired_eval, tired_vjp, tired_var, &q->k.m, NULL };
     q->pulled.pull = tired_pull;
     q->o = q->k.o, q->o.self = &q->k.o, q->o.apply = tired_apply;
     q->o.transpose = tired_transpose;
     q->bent = q->o, q->bent.linear = 0;
+    q->few = q->o, q->few.self = &q->k.few, q->few.m = 2, q->few.sd = 0;
+    q->hot = q->said = q->m;
+    q->hot.self = warm, q->said.predicts = FD_NOISE;
     q->phi = (fd_potential){ tired_value, &q->k.phi };
     q->k.how.model = q->m;
 }
 
-enum { B = 2 };
-static const double many_y[B * M] = { 1, 2, 3, 4 }, two_t[B] = { .6, .3 };
+static const double two_t[B] = { .6, .3 };
 
 /* a network that answers with the first channel of what it sees */
 static void first_eval(const void *self, const fd_space *s, int b, const fd_real *x,
@@ -370,14 +379,17 @@ static int call_made(const tired *q, int i, fd_real *x, double *e, fd_arena a)
 static int call_guided(const tired *q, int i, fd_real *x, double *e, fd_arena a)
 {
     const kit *k = &q->k;
-    const fd_guide how = { &k->p, i / 6 % 2 ? q->pulled : q->m, i / 12 ? &q->bent : &q->o, k->y,
+    const int warm = i >= 24 && i < 30, said = i >= 30;
+    const fd_guide how = { warm ? &q->heat : &k->p,
+                           warm ? q->hot : said ? q->said : i / 6 % 2 ? q->pulled : q->m,
+                           i / 12 == 1 || i > 32 ? &q->bent : &q->o, k->y,
                            FD_GUIDE_EXACT + i % 3, .3, i / 3 % 2 };
     const fd_model m = fd_guided(&a, &how);
     fd_real y[B * N] = { 7 };
     (void)e;
     if (m.eval) m.eval(m.self, &k->s, B, x, two_t, y, a);
     if (!a.st->code) memcpy(x, y, sizeof y);
-    return i < 24;
+    return i < 36;
 }
 
 static int call_amortised(const tired *q, int i, fd_real *x, double *e, fd_arena a)
@@ -393,7 +405,7 @@ static int call_amortised(const tired *q, int i, fd_real *x, double *e, fd_arena
     if (i < 3) {
         const fd_model m = fd_amortised_model(&a, w, k->y, net);
         if (m.eval) m.eval(m.self, &k->s, B, x, two_t, y, a);
-    } else if (i < 6) fd_amortised_pair(w, B, many_y, x, NULL, x, two_t, in, y, NULL, a);
+    } else if (i < 6) fd_amortised_pair(w, B, q->many, x, NULL, x, two_t, in, y, NULL, a);
     else fd_amortised_scale(w, .5, &cin, &cout, a), y[0] = (fd_real)cout;
     if (!a.st->code) memcpy(x, y, sizeof y), e[0] = (double)y[0];
     return i < 9;
@@ -406,14 +418,18 @@ static int call_observed(const tired *q, int i, fd_real *x, double *e, fd_arena 
     const fd_linear l = { k->c, NULL, 1 };
     const fd_obs *o = &q->o;
     fd_real end[B * N] = { 7 };
+    double y[B * M];
     switch (i) {
-    case 0: fd_obs_draw(o, r, 0, B, x, e, a); break;
-    case 1: fd_obs_adjoint(o, B, NULL, many_y, x, a); break;
+    case 0:
+        fd_obs_draw(o, r, 0, B, x, y, a);
+        if (!a.st->code) memcpy(e, y, sizeof y);
+        break;
+    case 1: fd_obs_adjoint(o, B, NULL, q->many, x, a); break;
     case 2: number(e, fd_obs_check(o, x, r, a), a.st); break;
     case 3: number(e, fd_obs_misfit(o, k->y, x, x, a), a.st); break;
     case 4: number(e, fd_score_power(&k->p, k->c0, o, .5, a), a.st); break;
     case 5: fd_esmda(o, k->y, 2, r, B, x, a); break;
-    case 6: fd_project_flat(o, B, many_y, x, a); break;
+    case 6: fd_project_flat(&q->few, B, q->many, x, a); break;
     case 7: case 8:
         fd_bridge_end(&l, .5, o, k->y, i == 7 ? &r : NULL, 0, B, x, end, a);
         if (!a.st->code) memcpy(x, end, sizeof end);
@@ -428,24 +444,23 @@ static int call_gain(const tired *q, int i, fd_real *x, double *e, fd_arena a)
 {
     const kit *k = &q->k;
     const fd_rng r = fd_seed(3);
-    fd_obs o = q->o, bent = q->bent;
-    if (i == 5 || i == 6) o.sd = 0;
-    const fd_gain *g = fd_gain_new(&a, i == 1 ? &bent : &o, k->c, i == 1 ? x : NULL);
-    const fd_posterior *p = i > 9 ? fd_posterior_new(&a, NULL, k->c0, &o, k->y) : NULL;
+    const fd_obs *o = i == 5 || i == 6 ? &q->few : i == 1 ? &q->bent : &q->o;
+    const fd_gain *g = fd_gain_new(&a, o, k->c, i == 1 ? x : NULL);
+    const fd_posterior *p = i > 9 ? fd_posterior_new(&a, NULL, k->c0, o, k->y) : NULL;
     fd_real n[B * N] = { 7 };
     switch (i) {
-    case 0: fd_gain_add(g, 1, B, many_y, x, a); break;
-    case 1: fd_gain_add(g, 1, B, many_y, x, a); break;
-    case 2: fd_gain_condition(g, 1, B, many_y, NULL, x, a); break;
-    case 3: fd_project(g, B, many_y, x, e, a); break;
-    case 4: fd_project_denoised(g, &k->p, .5, B, many_y, x, many_y, x, e, a); break;
-    case 5: fd_project(g, B, many_y, x, NULL, a); break;
-    case 6: fd_eci_step(&k->p, &q->m, g, many_y, .6, .5, B, x, NULL, a); break;
+    case 0: fd_gain_add(g, 1, B, q->many, x, a); break;
+    case 1: fd_gain_add(g, 1, B, q->many, x, a); break;
+    case 2: fd_gain_condition(g, 1, B, q->many, NULL, x, a); break;
+    case 3: fd_project(g, B, q->many, x, e, a); break;
+    case 4: fd_project_denoised(g, &k->p, .5, B, q->many, x, q->many, x, e, a); break;
+    case 5: fd_project(g, B, q->many, x, NULL, a); break;
+    case 6: fd_eci_step(&k->p, &q->m, g, q->many, .6, .5, B, x, NULL, a); break;
     case 7:
         fd_ucos_noise(g, &k->p, r, 0, B, two_t, n, a);
         if (!a.st->code) memcpy(x, n, sizeof n);
         break;
-    case 8: fd_path_move(g, &k->p, FD_PATH_FRESH, .6, .5, B, many_y, many_y, e, a); break;
+    case 8: fd_path_move(g, &k->p, FD_PATH_FRESH, .6, .5, B, q->many, q->many, e, a); break;
     case 9: {
         const double fall[3] = { fd_time_at(&k->p, 1), .2, .1 };
         fd_sampler how = k->how;
@@ -531,15 +546,137 @@ static int call_interpolant(const tired *q, int i, fd_real *x, double *e, fd_are
     return i < 2;
 }
 
+/* ---- what calls nothing of the user's: for memory that ends ---- */
+
+static int call_process(const tired *q, int i, fd_real *x, double *e, fd_arena a)
+{
+    const kit *k = &q->k;
+    const fd_process blurred = fd_blur(&k->p, .01, .1);
+    const fd_interpolant p = { k->c, NULL, NULL, NULL, NULL, .5 };
+    const fd_space *s = &k->s;
+    const double t[B] = { .6, .3 }, r[B] = { .2, .1 };
+    fd_real y[B * N] = { 7 };
+    const fd_process *made = NULL;
+    fd_process on;
+    fd_sampler how = k->how;
+    how.scheme = i == 9 ? FD_PF_ADAPTIVE : FD_ANCESTRAL, how.model = k->m;
+    switch (i) {
+    case 0: if (fd_fdp_noise(&a, s, 1, 0)) x[0] = 1; break;
+    case 1: on = fd_process_on(&a, &blurred, s), made = &on; break;
+    case 2: fd_average_velocity(&k->p, x, k->c0, B, t, r, x, x, a); break;
+    case 3: fd_convert(&k->p, FD_SCORE_HALF, FD_NOISE, B, x, t, x, a); break;
+    case 4: fd_convert(&q->heat, FD_X0, FD_SCORE_FULL, B, y, t, x, a); break;
+    case 5: number(e, fd_gauss_logp(k->c, x, x, a) - (a.st->code ? NAN : 0), a.st); break;
+    case 6: fd_loss_weigh(&k->p, FD_NORM_SOBOLEV, 1, FD_X0, B, t, x, a); break;
+    case 7: if (fd_loss_norm(&a, &k->p, FD_NORM_SOBOLEV, 1, FD_X0, .3)) x[0] = 1; break;
+    case 8: if (fd_time_law_new(&a, &k->p, k->c0, FD_NORM_H, 0, FD_X0)) x[0] = 1; break;
+    case 9: case 10: fd_advance(&how, .6, .5, B, x, NULL, NULL, a); break;
+    case 11: fd_interpolant_draw(&p, fd_seed(1), 0, B, x, x, t, y, NULL, a); break;
+    case 12: {
+        const fd_model m = fd_oracle_interpolant(&a, &p, FD_NOISE, NULL, k->c, NULL, k->c0);
+        if (m.eval) m.eval(m.self, s, B, x, t, x, a);
+        break;
+    }
+    default: return 0;
+    }
+    if (i == 11 && !a.st->code) memcpy(x, y, sizeof y);
+    if (made && made->law) x[0] = 1;
+    return 1;
+}
+
+static int call_seen(const tired *q, int i, fd_real *x, double *e, fd_arena a)
+{
+    const kit *k = &q->k;
+    const double mul[N] = { 1, .9, .8, .7, .6, .5, .4, .3 }, at[2] = { .3, .6 };
+    const int half = N / 2;
+    const fd_space few = fd_grid(&a, 1, &half, NULL, (int[]){ FD_NEUMANN }, 1);
+    const int kind = i % 4, what = i / 4;
+    fd_obs o = kind == 0 ? fd_obs_points(&a, &k->s, 2, at, NULL)
+        : kind == 1 ? fd_obs_boxes(&a, &k->s, 2, at, (double[]){ .1, .1 }, NULL)
+        : kind == 2 ? fd_obs_coarse(&a, &k->s, &few) : fd_obs_modal(&a, &k->s, mul);
+    fd_obs_noise(&a, &o, .3);
+    const fd_posterior *p = what < 2 ? NULL : fd_posterior_new(&a, NULL, k->c0, &o, k->y);
+    double y[B * M];
+    fd_real g[B * N];
+    if (what == 0) {
+        fd_obs_draw(&o, fd_seed(1), 0, B, x, y, a);
+        if (!a.st->code) e[0] = y[0];
+    }
+    if (what == 1) {
+        fd_obs_adjoint(&o, B, NULL, q->many, g, a);
+        if (!a.st->code) memcpy(x, g, sizeof g);
+    }
+    if (what == 2) fd_posterior_draw(p, fd_seed(1), 0, B, x, a);
+    if (what == 3) fd_posterior_std(p, x, a);
+    if (what == 4) {
+        const fd_potential phi = fd_obs_potential(&a, &o, k->y);
+        if (phi.value) number(e, phi.value(phi.self, &k->s, x, x, a), a.st);
+    }
+    if (what == 5)
+        fd_path_move(p ? p->gain : NULL, &k->p, FD_PATH_FRESH, .6, .5, 1, k->y, q->many, e, a);
+    return what < 6;
+}
+
+static int call_bridge(const tired *q, int i, fd_real *x, double *e, fd_arena a)
+{
+    const kit *k = &q->k;
+    const fd_linear l = fd_linear_heat(&a, k->c, .1, 1, 1);
+    const fd_cov *c[2] = { k->c0, k->c0 };
+    const fd_mix law = { 2, NULL, x, c };
+    const fd_rng r = fd_seed(5);
+    fd_real y[3 * B * N] = { 7 };
+    double upper;
+    if (!l.noise) return i < 11;
+    switch (i) {
+    case 0: fd_linear_step(&l, .2, .5, B, x, x, a); break;
+    case 1: fd_bridge_step(&l, .2, .5, B, x, x, x, a); break;
+    case 2: fd_bridge_draw(&l, B, two_t, x, x, x, x, a); break;
+    case 3: fd_bridge_drift(&l, .5, B, x, x, x, a); break;
+    case 4: fd_bridge_path(&l, 2, r, 0, B, x, x, y, a); break;
+    case 5: number(e, fd_bridge_cost(&l, x, x + N, &upper, a), a.st); break;
+    case 6: fd_bridge_end_mix(&l, .5, x, &law, &r, 0, B, x, y, a); break;
+    case 7: fd_girsanov(k->c, .1, B, x, x, e, a); break;
+    case 8: fd_policy_ratio(k->c, 1, B, x, y, x, e, NULL, a); break;
+    case 9: fd_policy_pull(k->c, 1, .5, B, x, x, y, a); break;
+    case 10: if (fd_linear_dbfs(&a, &k->s, 1, 1).noise) x[0] = 1; break;
+    default: return 0;
+    }
+    if (!a.st->code && (i == 4 || i == 6 || i == 9)) memcpy(x, y, B * N * sizeof *x), x[0] += 1;
+    return 1;
+}
+
+/* an affine step that may fail, and a series */
+static void half_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    (void)self;
+    for (int i = 0; i < 2 * b && !tick(a.st); i++) x[i] = .5 * x[i] + z[i];
+}
+
+static int call_numbers(const tired *q, int i, fd_real *x, double *e, fd_arena a)
+{
+    double mean[2] = { 1, 1 }, cov[4] = { 1, 0, 0, 1 };
+    (void)x;
+    if (i == 0) number(e, fd_affine_law(half_step, NULL, 2, 2, mean, cov, a) + 1, a.st);
+    if (i == 1) number(e, fd_iact(B * M, q->many, a), a.st);
+    if (i == 2) number(e, fd_rhat(B, M, q->many, a), a.st);
+    if (i == 3) number(e, fd_ess(B, M, q->many, a), a.st);
+    return i < 4;
+}
+
+typedef struct { const char *name; call *run; int mine; } call_row;      /* mine: calls the user's */
+static const call_row rows[] = {
+    { "samplers", call_sampler, 1 }, { "densities", call_density, 1 }, { "models", call_made, 1 },
+    { "guided", call_guided, 1 }, { "amortised", call_amortised, 1 },
+    { "observed", call_observed, 1 }, { "gains", call_gain, 1 }, { "particles", call_particles, 1 },
+    { "chains", call_chain, 1 }, { "Langevin", call_langevin, 1 },
+    { "interpolants", call_interpolant, 1 }, { "processes", call_process, 0 },
+    { "seen", call_seen, 0 }, { "bridges", call_bridge, 0 }, { "numbers", call_numbers, 0 } };
+enum { ROWS = sizeof rows / sizeof *rows, MANY = 1 << 20 };
+
 /* Each call of what is the user's fails in turn: that failure, and no other, is what is recorded,
  * nothing of the user's is called any more, and state and numbers are as they were. */
 static void one_fails(void)
 {
-    static const struct { const char *name; call *run; } row[] = {
-        { "samplers", call_sampler }, { "densities", call_density }, { "models", call_made },
-        { "guided", call_guided }, { "amortised", call_amortised }, { "observed", call_observed },
-        { "gains", call_gain }, { "particles", call_particles }, { "chains", call_chain },
-        { "Langevin", call_langevin }, { "interpolants", call_interpolant } };
     fd_status st;
     fd_arena a = test_arena(1 << 22, &st);
     tired q;
@@ -548,27 +685,61 @@ static void one_fails(void)
     double e[B * M] = { .1, .2, .3, .4 }, kept[B * M];
     fd_cov_draw(q.k.c0, fd_seed(2), 0, B, was, a);
     memcpy(kept, e, sizeof e);
-    for (size_t r = 0; r < sizeof row / sizeof *row; r++)
+    for (const call_row *r = rows; r < rows + ROWS; r++)
         for (int i = 0, more = 1; more; i++) {
-            enum { MANY = 1 << 20 };
-            int calls = MANY;
+            int calls = 0;
             for (int k = 0; k <= calls && more; k++) {
                 memcpy(x, was, sizeof x), memcpy(e, kept, sizeof e);
                 left = k ? k : MANY, later = 0;
-                more = row[r].run(&q, i, x, e, a);
+                more = r->run(&q, i, x, e, a);
+                const int same = !memcmp(x, was, sizeof x) && !memcmp(e, kept, sizeof e);
                 if (k == 0) {
                     calls = MANY - left;
-                    OK(!more || (!st.code && calls > 0 && (memcmp(x, was, sizeof x)
-                                                           || memcmp(e, kept, sizeof e))),
-                       "%s %d, %d calls: %s", row[r].name, i, calls, explain(&st));
-                } else
-                    OK(st.code == FD_EIO && !strcmp(st.where, "mine") && !later
-                       && !memcmp(x, was, sizeof x) && !memcmp(e, kept, sizeof e),
-                       "%s %d, call %d of %d: %s, %d later", row[r].name, i, k, calls,
-                       explain(&st), later);
+                    OK(!more || (!st.code && (calls > 0 || !r->mine) && !same), "%s %d: %s",
+                       r->name, i, explain(&st));
+                } else OK(st.code == FD_EIO && !strcmp(st.where, "mine") && !later && same,
+                          "%s %d, call %d of %d: %s, %d later", r->name, i, k, calls, explain(&st),
+                          later);
                 st.code = FD_OK;
             }
         }
+    test_free();
+}
+
+/* The same where memory ends: an arena as large as was too small for one piece more, and so on. */
+static void memory_ends(void)
+{
+    enum { SIZE = 1 << 22 };
+    fd_status st, own;
+    fd_arena a = test_arena(1 << 21, &st);
+    tired q;
+    tired_new(&q, &a);
+    char *mem = test_arena(SIZE, &own).beg;                        /* a multiple of 64 */
+    fd_real was[B * N], x[B * N];
+    double e[B * M] = { .1, .2, .3, .4 }, kept[B * M];
+    fd_cov_draw(q.k.c0, fd_seed(2), 0, B, was, a);
+    memcpy(kept, e, sizeof e);
+    int all = 0;
+    left = MANY;
+    for (const call_row *r = rows; r < rows + ROWS; r++)
+        for (int i = 0, more = 1; more; i++) {
+            size_t size = 0;
+            int pieces = 0;
+            for (;; pieces++) {
+                memcpy(x, was, sizeof x), memcpy(e, kept, sizeof e);
+                more = r->run(&q, i, x, e, fd_arena_over(mem, size, &own));
+                if (!own.code || !more) break;
+                OK(own.code == FD_ENOMEM && !memcmp(x, was, sizeof x)
+                   && !memcmp(e, kept, sizeof e), "%s %d, piece %d: %s", r->name, i, pieces,
+                   explain(&own));
+                if (own.code != FD_ENOMEM || size > SIZE / 2) break;
+                const size_t free = (size_t)own.v[2], pad = (free - size) & 63;
+                size += pad + 2 * FD_REDZONE + (size_t)(own.v[0] * own.v[1]) - free;
+            }
+            OK(!more || !own.code, "%s %d, %d pieces", r->name, i, pieces);
+            all += pieces;
+        }
+    OK(all > 3000, "%d pieces", all);
     test_free();
 }
 
@@ -578,4 +749,5 @@ void test_failures(void)
     other_points();
     missing();
     one_fails();
+    memory_ends();
 }
