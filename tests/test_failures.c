@@ -663,11 +663,13 @@ static int call_numbers(const tired *q, int i, fd_real *x, double *e, fd_arena a
     return i < 4;
 }
 
-typedef struct { const char *name; call *run; int mine; } call_row;      /* mine: calls the user's */
+/* mine: it calls what is the user's */
+typedef struct { const char *name; call *run; int mine; } call_row;
 static const call_row rows[] = {
     { "samplers", call_sampler, 1 }, { "densities", call_density, 1 }, { "models", call_made, 1 },
     { "guided", call_guided, 1 }, { "amortised", call_amortised, 1 },
-    { "observed", call_observed, 1 }, { "gains", call_gain, 1 }, { "particles", call_particles, 1 },
+    { "observed", call_observed, 1 }, { "gains", call_gain, 1 },
+    { "particles", call_particles, 1 },
     { "chains", call_chain, 1 }, { "Langevin", call_langevin, 1 },
     { "interpolants", call_interpolant, 1 }, { "processes", call_process, 0 },
     { "seen", call_seen, 0 }, { "bridges", call_bridge, 0 }, { "numbers", call_numbers, 0 } };
