@@ -36,6 +36,8 @@
  *             constructor and does nothing once a failure is recorded, so one test at the end of a
  *             chain is enough. A function of sections 3 to 7, 17 and 18 that fails leaves its
  *             output as it was; one that returns a number then returns NAN.
+ *             A model, an observation or a potential of the user's fails by fd_fail, too; after
+ *             a failure none of them is called.
  *   threads   Work is split over independent outputs only: results do not depend on the number of
  *             threads or on how a batch is split. Called within a parallel region, a function runs
  *             on the calling thread alone. Plans, spaces, covariances, processes and models are

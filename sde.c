@@ -275,6 +275,12 @@ static int proc_made(const char *where, const fd_process *p, fd_status *st)
     return !st->code;
 }
 
+/* The same, but the empty process of a constructor that has recorded its failure says nothing. */
+static int proc_given(const char *where, const fd_process *p, fd_status *st)
+{
+    return p && (p->law || p->why) && proc_made(where, p, st);
+}
+
 /* Has it a noise, too? */
 static int proc_ready(const char *where, const fd_process *p, fd_status *st)
 {
@@ -583,13 +589,12 @@ static double proc_time(const fd_process *p, double l)
     double lo = p->tmin, hi = p->tmax;
     if (proc_logsigma(p, lo, 0) >= l) return lo;
     if (proc_logsigma(p, hi, 0) <= l) return hi;
-    for (int i = 0; i < 200; i++) {
+    for (;;) {                                        /* until no number lies between them */
         double mid = .5 * (lo + hi);
-        if (mid == lo || mid == hi) break;
+        if (mid == lo || mid == hi) return lo;
         if (proc_logsigma(p, mid, 0) <= l) lo = mid;
         else hi = mid;
     }
-    return lo;
 }
 
 void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st)
@@ -755,7 +760,7 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
         if (lam > 0)
             q.mean += m2 / lam, q.member += (n * c + m2) / lam,
             q.ratio = fmax(q.ratio, a * a / lam);                     /* [Thesis eq. 4.24] */
-        else if (m2 > 0 || c > 0)
+        else
             q.member = q.ratio = INFINITY, q.mean = m2 > 0 ? INFINITY : q.mean;
         if (V > 0) q.feldman += n * pow(f.m * f.m * c / V, 2), q.shift += f.m * f.m * m2 / V;
         else if (c > 0 || m2 > 0)                                     /* [Survey cond. 2.4] */
@@ -864,7 +869,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
 {
     fd_status *st = scratch.st;
     const char *why = NULL;
-    if (st->code || !p->noise) return;
+    if (st->code) return;
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = fd_size(s), modes = s->modes;
     if (!p->modal) {
@@ -955,7 +960,7 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
     ptrdiff_t n = b * fd_size(&p->noise->s);
     if (up > 0) z = fd_raw(&scratch, fd_real, n);
     if (up > 0) fd_cov_pow(p->noise, up, b, y, z, scratch);
-    if (kind[0] != kind[1] && down > 0 && up == 0) {
+    if (kind[0] != kind[1] && down > 0) {             /* up is 0: both would be of the score */
         z = fd_raw(&scratch, fd_real, n);
         if (z) memcpy(z, y, (size_t)n * sizeof *z);
     }
@@ -1097,7 +1102,7 @@ FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, doub
         if (m2 * o->low[k] + vl > 0) {
             double P = m2 * c + vl + floor;
             b->ip[k] = 1 / P;
-            if (ci != c0) b->logs += log(P / (m2 * (c0 ? c0[k] : 0) + vl + floor));
+            if (ci != c0) b->logs += log(P / (m2 * c0[k] + vl + floor));
         }
     }
 }
@@ -2428,7 +2433,7 @@ static int step_noisy(const fd_sampler *how)
 
 static int step_silent(const fd_sampler *how)
 {
-    return !(step_noisy(how) || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED);
+    return !(step_noisy(how) || how->corrector || how->churn > 0);    /* annealed has the second */
 }
 
 /* Do the times fall? */
@@ -2521,7 +2526,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
     const fd_space *s = &c->s;
     int band = how->band ? how->band : 3;
     double trace = 0;
-    for (int i = 0; i < s->nd && !s->basis; i++) {
+    for (int i = 0; i < s->nd; i++) {
         int need = s->bc[i] == FD_PERIODIC ? 2 * band + 1 : band + (s->bc[i] == FD_NEUMANN);
         if (s->n[i] < need)
             FD_FAIL(st, FD_ESHAPE, "fd_correct",
@@ -2975,7 +2980,7 @@ static void elbo_add(const fd_sampler *how, int what, double weight, const doubl
     if (scratch.st->code) return;
     step_predict(how, b, x, tb, d, scratch);
     fd_to_modes(s, b, d, u, scratch);
-    if (var) how->model.var(how->model.self, s, b, x, tb, var, scratch);
+    if (var && !scratch.st->code) how->model.var(how->model.self, s, b, x, tb, var, scratch);
     if (scratch.st->code) return;
     for (ptrdiff_t k = 0; k < modes; k++) {
         fd_coef f = proc_inside(p, tb[0], mu[k], step[0], step[1]);
@@ -3389,7 +3394,7 @@ static void ends_slope(const fd_model *u, const fd_model *e, double c, double wa
 {
     ptrdiff_t n = b * fd_size(s);
     u->eval(u->self, s, b, x, r, k, scratch);
-    if (c > 0) e->eval(e->self, s, b, x, r, work, scratch);
+    if (c > 0 && !scratch.st->code) e->eval(e->self, s, b, x, r, work, scratch);
     if (!scratch.st->code) step_sum(n, c > 0 ? 2 : 1, way, k, -c, work, 0, NULL, k);
 }
 
@@ -3801,7 +3806,8 @@ fd_obs fd_obs_coarse(fd_arena *a, const fd_space *s, const fd_space *coarse)
 
 fd_obs fd_obs_pick(fd_arena *a, const fd_space *s, int m, const ptrdiff_t *index)
 {
-    for (int i = 0; index && i < m && !a->st->code; i++)
+    if (!s || !fd_size(s)) return (fd_obs){ .m = 0 };
+    for (int i = 0; index && i < m; i++)
         if (index[i] < 0 || index[i] >= fd_size(s))
             FD_FAIL(a->st, FD_EARG, __func__, "no such value: observation, index, values", i,
                     index[i], fd_size(s));
@@ -3953,11 +3959,12 @@ double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratc
     fd_normal(fd_stream(r, 'w', 0), m, lots);
     for (ptrdiff_t i = 0; i < n; i++) size += (double)x[i] * (double)x[i] / (double)n;
     size = size > 0 ? sqrt(size) : 1;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 4 && !scratch.st->code; k++) {
         for (ptrdiff_t i = 0; i < n; i++) moved[i] = x[i] + (fd_real)(diff_at[k] * h * size) * d[i];
         o->apply(o->self, &o->s, 1, moved, y, scratch);
         for (ptrdiff_t i = 0; i < m; i++) dF[i] += diff_c[k] * y[i] / (12 * h * size);
     }
+    if (scratch.st->code) return NAN;
     for (ptrdiff_t i = 0; i < m; i++) {
         w[i] = (double)lots[i];
         all += dF[i] * dF[i], left += w[i] * dF[i];
@@ -4004,6 +4011,15 @@ static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const do
         if (!isfinite(y[i]))
             return FD_FAIL(st, FD_EDATA, where, "an observation is not finite", i), 0;
     return 1;
+}
+
+/* Is it of functions on as many points as s has? */
+static int obs_fits(fd_status *st, const char *where, const fd_obs *o, const fd_space *s)
+{
+    if (!st->code && fd_size(&o->s) != fd_size(s))
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points", s->points,
+                o->s.points);
+    return !st->code;
 }
 
 /* Is it linear? And is it ready, too? */
@@ -4104,12 +4120,8 @@ fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_rea
         gain_units(m, rows, j, b, e);
         fd_obs_adjoint(o, b, xs, e, K, scratch);
         fd_cov_pow(c, 1, b, K, K, scratch);
-        if (!o->linear) {
-            gain_rows(o, xs, rows, b, K, T, e, G + (ptrdiff_t)j * m, scratch);
-            continue;
-        }
-        o->apply(o->self, &o->s, b, K, e, scratch);
-        memcpy(G + (ptrdiff_t)j * m, e, (size_t)b * (size_t)m * sizeof *G);
+        if (!o->linear) gain_rows(o, xs, rows, b, K, T, e, G + (ptrdiff_t)j * m, scratch);
+        else if (!st->code) o->apply(o->self, &o->s, b, K, G + (ptrdiff_t)j * m, scratch);
     }
     if (st->code) return NULL;
     gain_whiten(o, G);
@@ -4590,7 +4602,7 @@ static void post_var(const void *self, const fd_space *s, int b, const fd_real *
 static post_model *post_new(fd_arena *a, const char *where, const fd_process *p,
                             const fd_mix *prior, const fd_obs *o, const double *y)
 {
-    if (a->st->code || !obs_linear(a->st, where, o) || !p->noise || !p->law) return NULL;
+    if (!proc_given(where, p, a->st) || !p->noise || !obs_linear(a->st, where, o)) return NULL;
     const fd_space *s = &p->noise->s;
     if (!space_same(s, &o->s))
         FD_FAIL(a->st, FD_ESHAPE, where, "noise and observation have different points");
@@ -4669,9 +4681,9 @@ typedef struct { fd_guide how; fd_gain *gain; } guide_model;
 /* r0 w + e, or r1 w; ctx: the kind of the model, FD_X0, and which */
 static const char *guide_r(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
-    double r[3];
+    double r[3] = { 0 };
     const char *why = conv_coef(ctx, p, t, mu, r);
-    if (!why) c[0] = r[((const int *)ctx)[2]], c[1] = 1;
+    c[0] = r[((const int *)ctx)[2]], c[1] = 1;
     return why;
 }
 
@@ -4873,7 +4885,7 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
     const fd_space *s = &g->p->noise->s;
     if (g->model.pull && g->rule != FD_GUIDE_EXACT) {
         fd_real *e = fd_raw(&scratch, fd_real, b * fd_size(s));
-        if (!e || !proc_ready("fd_guided", g->p, scratch.st)) return;
+        if (!e) return;
         g->model.pull(g->model.self, s, b, x, tb, guide_ask,
                       &(guide_asked){ o, x, tb, D, w }, e, scratch);
         guide_said(g, b, tb, w, e, q, scratch);
@@ -4889,6 +4901,7 @@ static void guide_eval(const void *self, const fd_space *s, int b, const fd_real
 {
     const guide_model *o = self;
     const fd_process *p = o->how.p;
+    if (!space_fits(scratch.st, "fd_guided", s, &p->noise->s)) return;
     double *tb = fd_raw(&scratch, double, b);
     fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s));
     fd_real *w = fd_raw(&scratch, fd_real, b * fd_size(s));
@@ -4901,20 +4914,24 @@ static void guide_eval(const void *self, const fd_space *s, int b, const fd_real
     if (!o->how.plain) guide_unseen(&o->how, b, x, tb, w, y, scratch);
 }
 
+/* Is there such a rule, and has the model what it needs? */
+static void guide_rule(fd_status *st, const char *where, const fd_guide *g, const fd_model *m)
+{
+    if (g->rule < FD_GUIDE_EXACT || g->rule > FD_GUIDE_DPS)
+        FD_FAIL(st, FD_EARG, where, "no such rule", g->rule);
+    else if (!m->eval || !m->vjp) FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
+    else if (!(g->zeta >= 0 && isfinite(g->zeta)))
+        FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
+}
+
 fd_model fd_guided(fd_arena *a, const fd_guide *how)
 {
     fd_model none = { 0 };
     fd_status *st = a->st;
-    if (!obs_ready(st, __func__, how->o, how->y) || !how->p->noise || !how->p->law) return none;
-    if (how->rule < FD_GUIDE_EXACT || how->rule > FD_GUIDE_DPS)
-        FD_FAIL(st, FD_EARG, __func__, "no such rule", how->rule);
-    else if (!how->model.eval || !how->model.vjp)
-        FD_FAIL(st, FD_EARG, __func__, "needs a model with vjp");
-    else if (!(how->zeta >= 0 && isfinite(how->zeta)))
-        FD_FAIL(st, FD_EARG, __func__, "zeta is negative or not finite");
-    else if (fd_size(&how->o->s) != fd_size(&how->p->noise->s))
-        FD_FAIL(st, FD_ESHAPE, __func__, "noise and observation have different points",
-                how->p->noise->s.points, how->o->s.points);
+    if (!proc_given(__func__, how->p, st) || !how->p->noise
+        || !obs_ready(st, __func__, how->o, how->y)) return none;
+    guide_rule(st, __func__, how, &how->model);
+    obs_fits(st, __func__, how->o, &how->p->noise->s);
     guide_model *g = fd_new(a, guide_model, 1);
     fd_gain *gain = NULL;
     if (how->rule == FD_GUIDE_PIGDM && how->o->linear && !how->p->modal)
@@ -4993,9 +5010,11 @@ void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b,
                          const fd_real *d, const double *de, fd_real *x, double *e,
                          fd_arena scratch)
 {
-    if (!move_ready(scratch.st, __func__, g, e)) return;
+    if (!proc_given(__func__, p, scratch.st) || !p->noise
+        || !move_ready(scratch.st, __func__, g, e)) return;
     if (p->modal)
         FD_FAIL(scratch.st, FD_EARG, __func__, "is for processes of one m and v for all modes");
+    obs_fits(scratch.st, __func__, g->o, &p->noise->s);
     const ptrdiff_t n = b * fd_size(&g->o->s);
     double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *tb = lin_at(&scratch, b, t);
     fd_real *D = fd_new(&scratch, fd_real, n);
@@ -5012,7 +5031,7 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
                   const double *y, const double *z, double *path, fd_arena scratch)
 {
     fd_status *st = scratch.st;
-    if (st->code || !g || !p->law) return;
+    if (!g || !proc_given(__func__, p, st)) return;
     if (p->modal) FD_FAIL(st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     if (rule < FD_PATH_BRIDGE || rule > FD_PATH_MEAN)
         FD_FAIL(st, FD_EARG, __func__, "no such path", rule);
@@ -5036,7 +5055,7 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch)
 {
-    if (scratch.st->code || !o || o->m < 1 || !how->p || !how->p->law) return;
+    if (!o || o->m < 1 || !proc_given(__func__, how->p, scratch.st)) return;
     if (how->p->modal || !obs_noisy(o))
         FD_FAIL(scratch.st, FD_EARG, __func__,
                 "needs noise, and a process of one m and v for all modes");
@@ -5062,6 +5081,8 @@ static void blend_eval(const void *self, const fd_space *s, int b, const fd_real
                        const double *t, fd_real *y, fd_arena scratch)
 {
     const blend *o = self;
+    if (!proc_ready("fd_free_guided", o->p, scratch.st)
+        || !space_fits(scratch.st, "fd_free_guided", s, &o->p->noise->s)) return;
     fd_real *z = fd_raw(&scratch, fd_real, b * fd_size(s));
     if (!z) return;
     fd_predict(&o->c, FD_X0, o->p, b, x, t, y, scratch);
@@ -5086,6 +5107,7 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
                       fd_real *y, fd_arena scratch)
 {
     const ucos *o = self;
+    if (!obs_fits(scratch.st, "fd_ucos", o->g->o, s)) return;
     const ptrdiff_t n = fd_size(s);
     fd_real *z = fd_raw(&scratch, fd_real, b * n);
     for (int i = 0; i < b && z; i++) {
@@ -5102,7 +5124,7 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
 /* Is F linear, and the process one of m and v for all modes? */
 static int ucos_ready(fd_status *st, const char *where, const fd_gain *g, const fd_process *p)
 {
-    if (st->code || !g || !p->law || !obs_linear(st, where, g->o)) return 0;
+    if (!g || !proc_given(where, p, st) || !obs_linear(st, where, g->o)) return 0;
     if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
     return !st->code;
 }
@@ -5111,6 +5133,8 @@ fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const doubl
 {
     if (!ucos_ready(a->st, __func__, g, p) || !obs_ready(a->st, __func__, g->o, y))
         return (fd_model){ 0 };
+    if (!raw.eval)
+        return FD_FAIL(a->st, FD_EARG, __func__, "the raw model is empty"), (fd_model){ 0 };
     ucos *o = fd_new(a, ucos, 1);
     if (!o) return (fd_model){ 0 };
     *o = (ucos){ g, p, y, raw };
@@ -5186,9 +5210,7 @@ static int amort_ready(fd_status *st, const char *where, const fd_condition *h, 
         FD_FAIL(st, FD_EARG, where, "the base model is empty");
     else if (!h->c0 && (h->base != FD_BASE_NONE || h->sees & ~FD_SEES_VALUES))
         FD_FAIL(st, FD_EARG, where, "this base and these channels need the covariance of the data");
-    else if (o && fd_size(&o->s) != fd_size(&h->p->noise->s))
-        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
-                h->p->noise->s.points, o->s.points);
+    else if (o && !obs_fits(st, where, o, &h->p->noise->s)) return 0;
     else if (o && h->sees & FD_SEES_VALUES && o->apply != obs_picks_apply)
         FD_FAIL(st, FD_EARG, where, "FD_SEES_VALUES is for fd_obs_pick");
     else if (o && gauss) return obs_linear(st, where, o);
@@ -5403,7 +5425,8 @@ void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, do
                     int first, int b, fd_real *x, fd_arena scratch)
 {
     fd_status *st = scratch.st;
-    if (!step_ready(how, __func__, st) || !g || !x || !obs_linear(st, __func__, g->o)) return;
+    if (!step_ready(how, __func__, st) || !g || !x || !obs_given(st, __func__, g->o, y)
+        || !obs_fits(st, __func__, g->o, &how->p->noise->s)) return;
     const fd_process *p = how->p;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     double sigma = how->steps > 0 ? exp(proc_logsigma(p, how->t[0], 0)) : INFINITY;
@@ -5511,6 +5534,7 @@ fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_gu
                 "needs a process of one m for all modes and a plain one-stage scheme");
     if (!obs_noisy(guide->o)) FD_FAIL(st, FD_EARG, __func__, "needs noisy observations");
     if (n < 2) FD_FAIL(st, FD_EARG, __func__, "needs particles; number", n);
+    if (guide->rule) guide_rule(st, __func__, guide, &how->model);
     fd_particles *p = fd_new(a, fd_particles, 1);
     guide_model *g = fd_new(a, guide_model, 1);
     fd_gain *gain = fd_gain_new(a, guide->o, how->p->noise, NULL);
@@ -5580,7 +5604,7 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
     fd_real *xi = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size);
     fd_real *w = fd_raw(&scratch, fd_real, n * size);
-    if (!w || scratch.st->code) return 0;
+    if (!w) return 0;
     const guide_model *g = p->guide;
     int guided = g && row.sd > 0 && f.m >= GUIDE_LEAST;
     if (row.sd > 0) fd_cov_draw(C, fd_stream(run->r, 's', (uint32_t)run->k + 1), 0, n, xi, scratch);
@@ -5645,9 +5669,7 @@ static int released_ready(const fd_released *g, int k, fd_status *st)
         FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
     else if (!how->model.vjp) FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
     else if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
-    else if (fd_size(&g->o->s) != fd_size(&p->noise->s))
-        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
-                p->noise->s.points, g->o->s.points);
+    else return obs_fits(st, where, g->o, &p->noise->s);
     return !st->code;
 }
 
@@ -5722,8 +5744,7 @@ void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const
     if (!(s < t)) FD_FAIL(st, FD_EARG, __func__, "times must fall");
     if (g && (!y || obs_noisy(g->o)))
         FD_FAIL(st, FD_EARG, __func__, "takes numbers y, without noise");
-    if (g && fd_size(&g->o->s) * b != n)
-        FD_FAIL(st, FD_ESHAPE, __func__, "noise and observation have different points");
+    if (g) obs_fits(st, __func__, g->o, &p->noise->s);
     fd_real *D = fd_raw(&scratch, fd_real, n), *E = fd_raw(&scratch, fd_real, n);
     double *tb = lin_at(&scratch, b, t), *sb = lin_at(&scratch, b, s);
     if (!sb) return;
@@ -5754,7 +5775,7 @@ static double obs_value(const void *self, const fd_space *s, const fd_real *x, f
                         fd_arena scratch)
 {
     const obs_data *o = self;
-    (void)s;
+    if (!obs_fits(scratch.st, "fd_obs_potential", o->o, s)) return NAN;
     return fd_obs_misfit(o->o, o->y, x, g, scratch);
 }
 
@@ -5792,7 +5813,7 @@ static void lang_check(const char *where, ptrdiff_t n, const fd_real *x, fd_stat
 void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t,
                  double h, double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
-    if (scratch.st->code || !p->noise || (phi && !phi->value)) return;
+    if (!proc_given(__func__, p, scratch.st) || !p->noise || (phi && !phi->value)) return;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     fd_real *s = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
     double *tb = lin_at(&scratch, b, t);
@@ -5827,7 +5848,7 @@ void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double
     const ptrdiff_t size = fd_size(&c->s), n = b * size;
     fd_real *g = fd_raw(&scratch, fd_real, n);
     if (!g) return;
-    for (int i = 0; i < b && plain; i++)
+    for (int i = 0; i < b && plain && !scratch.st->code; i++)
         phi->value(phi->self, &c->s, x + i * size, g + i * size, scratch);
     if (!plain) chain_pull(c, phi, b, x, g, scratch);
     else if (!scratch.st->code) space_riesz(&c->s, 0, b, g);
@@ -6083,6 +6104,7 @@ static double latent_value(const void *self, const fd_space *s, const fd_real *z
                            fd_arena scratch)
 {
     const latent *o = self;
+    if (!space_fits(scratch.st, "fd_latent_potential", s, &o->how.p->noise->s)) return NAN;
     fd_run *run = fd_begin(&scratch, &o->how, fd_seed(0), 0, 1);
     if (!run) return NAN;
     memcpy(run->x, z, (size_t)fd_size(s) * sizeof *z);
@@ -6097,7 +6119,7 @@ static double latent_value(const void *self, const fd_space *s, const fd_real *z
 fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi)
 {
     fd_potential none = { NULL, NULL };
-    if (!step_ready(how, __func__, a->st)) return none;
+    if (!step_ready(how, __func__, a->st) || !phi->value) return none;
     if (!step_silent(how))
         return FD_FAIL(a->st, FD_EARG, __func__,
                        "needs a sampler without noise: a flow, or ddim with eta = 0"), none;
@@ -6171,6 +6193,7 @@ static void levy_gram(const fd_levy *p, const fd_obs *o, const double *w, double
         memset(q, 0, (size_t)m * sizeof *q);
         q[i] = 1;
         o->transpose(o->self, &o->s, 1, NULL, q, e, scratch);
+        if (scratch.st->code) return;
         for (int j = n - 1; j > 0 && step; j--)
             step[(ptrdiff_t)i * (n - 1) + j - 1] = sum += (double)e[j];
         for (int j = 0; j < n; j++) row[j] = (double)e[j];
@@ -6443,7 +6466,7 @@ fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, 
     else if (!isfinite(nu) || !isfinite(c))
         FD_FAIL(a->st, FD_EARG, __func__, "nu or c is not finite");
     double *rate = fd_raw(a, double, noise->s.modes);
-    if (!rate || a->st->code) return none;
+    if (!rate) return none;
     fd_laplace(&noise->s, rate, *a);
     for (ptrdiff_t k = 0; k < noise->s.modes; k++) rate[k] = nu * rate[k] + c;
     return (fd_linear){ noise, rate, T };
@@ -6461,7 +6484,7 @@ fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T
         if (s->bc[i] != FD_NEUMANN)
             FD_FAIL(a->st, FD_EARG, __func__, "is for grids with Neumann boundaries; axis", i);
     double *rate = fd_raw(a, double, s->modes), *lam = fd_raw(a, double, s->modes);
-    if (!lam || a->st->code) return none;
+    if (!lam) return none;
     for (ptrdiff_t k = 0; k < s->modes; k++) {
         int j[3];
         fd_mode(s, k, j);
@@ -6794,7 +6817,7 @@ void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1,
     }
 }
 
-/* inner [b] = <d, y>_C and, where not NULL, norm [b] = |d|_C^2 of b functions */
+/* inner [b] = <d, y>_C and norm [b] = |d|_C^2 of b functions */
 static void cameron(const fd_cov *c, int b, const fd_real *d, const fd_real *y, double *inner,
                     double *norm, fd_arena scratch)
 {
@@ -6804,7 +6827,7 @@ static void cameron(const fd_cov *c, int b, const fd_real *d, const fd_real *y, 
     fd_cov_pow(c, -1, b, d, u, scratch);
     for (int i = 0; i < b && !scratch.st->code; i++) {
         inner[i] = fd_inner(&c->s, u + i * n, y + i * n);
-        if (norm) norm[i] = fd_inner(&c->s, u + i * n, d + i * n);
+        norm[i] = fd_inner(&c->s, u + i * n, d + i * n);
     }
 }
 
@@ -6912,7 +6935,7 @@ void fd_system_target(const fd_system *e, int kind, double t, double h, int b, c
     const int d = e->d;
     double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w);
     double *S = fd_raw(&scratch, double, (ptrdiff_t)d * d);
-    for (int i = 0; S && i < b && !st->code; i++) {
+    for (int i = 0; S && i < b; i++) {
         const double *u = x + (ptrdiff_t)i * d, *v = next + (ptrdiff_t)i * d;
         if (kind == FD_REVERSAL_DRIFT) memset(F, 0, (size_t)d * sizeof *F);
         else e->f(e->self, u, t, F);
@@ -6963,7 +6986,7 @@ void fd_system_weight(const fd_system *e, double t, double h, double rate, int b
     const ptrdiff_t dd = (ptrdiff_t)d * d;
     double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * w);
     double *u = fd_raw(&scratch, double, d), *A = fd_raw(&scratch, double, 3 * dd);
-    for (int i = 0; A && i < b && !st->code; i++) {
+    for (int i = 0; A && i < b; i++) {
         const double *X = x + (ptrdiff_t)i * d, *z = dW + (ptrdiff_t)i * w;
         double *N = A + dd, *K = A + 2 * dd, *Ji = J + i * dd;
         memset(A, 0, 2 * (size_t)dd * sizeof *A);
@@ -7581,6 +7604,7 @@ static void policy_eval(const void *self, const fd_space *s, int b, const fd_rea
                         const double *t, fd_real *y, fd_arena scratch)
 {
     const policy *o = self;
+    if (!space_fits(scratch.st, "fd_policy_model", s, &o->p->noise->s)) return;
     const ptrdiff_t n = b * fd_size(s);
     fd_real *d = fd_raw(&scratch, fd_real, 2 * n), *old = d + n;
     if (!d) return;
@@ -7595,6 +7619,7 @@ static void policy_vjp(const void *self, const fd_space *s, int b, const fd_real
                        const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
 {
     const policy *o = self;
+    if (!space_fits(scratch.st, "fd_policy_model", s, &o->p->noise->s)) return;
     const ptrdiff_t n = b * fd_size(s);
     fd_real *d = fd_raw(&scratch, fd_real, 3 * n), *rest = d + n, *part = d + 2 * n;
     if (!d) return;
@@ -7604,7 +7629,7 @@ static void policy_vjp(const void *self, const fd_space *s, int b, const fd_real
     space_riesz(s, 0, b, d);
     for (ptrdiff_t i = 0; i < n; i++) rest[i] = dy[i] - d[i];
     o->old.vjp(o->old.self, s, b, x, t, rest, part, scratch);
-    o->now.vjp(o->now.self, s, b, x, t, d, rest, scratch);
+    if (!scratch.st->code) o->now.vjp(o->now.self, s, b, x, t, d, rest, scratch);
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) dx[i] = part[i] + rest[i];
 }
 
@@ -7619,12 +7644,13 @@ fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_mode
 {
     fd_model m = { FD_X0, policy_eval, NULL, NULL, NULL, NULL };
     double most = 0;
-    if (a->st->code || !p->law || !p->noise || !old.eval || !now.eval) return (fd_model){ 0 };
+    if (!proc_given(__func__, p, a->st) || !p->noise || !old.eval || !now.eval)
+        return (fd_model){ 0 };
     for (ptrdiff_t k = 0; k < p->noise->s.modes; k++) most = fmax(most, p->noise->lam[k]);
     if (!(power >= 0) || !isfinite(power) || !(most > 0))
         FD_FAIL(a->st, FD_EARG, __func__, "needs a power of C, 0 or more, and noise");
     policy *o = fd_new(a, policy, 1);
-    if (!o || a->st->code) return (fd_model){ 0 };
+    if (!o) return (fd_model){ 0 };
     *o = (policy){ p, old, now, power, pow(most, -power) };
     if (old.predicts == FD_X0 && now.predicts == FD_X0 && old.vjp && now.vjp) m.vjp = policy_vjp;
     if (old.var) m.var = policy_var;

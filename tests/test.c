@@ -245,8 +245,8 @@ void test_graphs(size_t count, const test_graph *g, double tol)
 #define GROUPS X(random) X(algebra) X(fft) X(spaces) X(cov) X(files) X(read) X(plainread) \
     X(metrics) X(processes) X(models) X(samplers) X(moments) X(training) X(laws) X(losses) \
     X(steps) X(density) X(interpolants) X(exact) X(posterior) X(amortised) X(mcmc) \
-    X(ensembles) X(released) X(bridges) X(shapes) X(steer) X(rewards) X(pde) X(tape) \
-    X(networks) X(arch) \
+    X(ensembles) X(released) X(bridges) X(shapes) X(steer) X(rewards) X(failures) X(edges) \
+    X(pde) X(tape) X(networks) X(arch) \
     X(define) X(foreign)
 #endif
 #define X(g) void test_##g(void);
