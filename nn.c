@@ -1006,10 +1006,10 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
                       const int lo[], const int hi[])
 {
     int each = w->nd == axes + 2;
-    int ok = x->nd == axes + 2 && (each || w->nd == axes + 3) && w->n[w->nd - 1] == 2;
+    int ok = axes >= 1 && axes <= 3 && x->nd == axes + 2 && (each || w->nd == axes + 3);
     memset(s, 0, sizeof *s);
-    if (ok) ok = axes >= 1 && axes <= 3 && x->n[axes + 1] == w->n[axes];
-    for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
+    if (ok) ok = w->n[w->nd - 1] == 2 && x->n[axes + 1] == w->n[axes];
+    for (int i = 0; i < axes && ok; i++) ok = w->n[i] == (long long)hi[i] - lo[i] + 1;
     if (!ok)
         return !FD_FAIL(st, FD_ESHAPE, "fd_spectral",
                         "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", x->nd,
@@ -1029,7 +1029,7 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
         s->hi[i] = hi[i];
         s->points *= n;
         s->modes *= w->n[i];
-        if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2))
+        if (lo[i] < -(n / 2) || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2))
             return !FD_FAIL(st, FD_ESHAPE, "fd_spectral",
                             "too few points for the modes: points, lo, hi", n, lo[i], hi[i]);
     }
@@ -1314,7 +1314,8 @@ static void op_unpatches_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *op_cut(fd_tape *t, const struct fd_op *op, fd_var *x, int axes, const int n[],
                       const int p[], int cut)
 {
-    int N[3] = { 1, 1, 1 }, P[3] = { 1, 1, 1 }, out[FD_MAXD], b = x->n[0], size = 1, tokens = 1;
+    int N[3] = { 1, 1, 1 }, P[3] = { 1, 1, 1 }, out[FD_MAXD], b = x->n[0], c = row_last(x);
+    long long size = cut ? c : 1, tokens = 1;         /* numbers, or points, of a patch */
     for (int i = 0; i < axes; i++) {
         N[3 - axes + i] = n[i];
         P[3 - axes + i] = p[i];
@@ -1323,16 +1324,17 @@ static fd_var *op_cut(fd_tape *t, const struct fd_op *op, fd_var *x, int axes, c
                              p[i], n[i]);
         size *= p[i];
         tokens *= n[i] / p[i];
+        if (size > INT_MAX || tokens > INT_MAX)
+            return TAPE_FAIL(t, op->name, "too many points: axis, points", i, n[i]);
     }
-    int c = row_last(x);
     if (!cut && (x->nd != 3 || x->n[1] != tokens || c % size))
         return TAPE_FAIL(t, op->name, "wants [b][tokens][patch * ch]: axes, tokens, patch",
                          x->nd, tokens, size);
-    if (!cut) c /= size;
+    if (!cut) c /= (int)size;
     out[0] = b;
     for (int i = 0; i < axes; i++) out[i + 1] = n[i];
     out[axes + 1] = c;
-    fd_var *y = cut ? tape_push(t, op, 3, (int[]){ b, tokens, size * c }, 1, &x)
+    fd_var *y = cut ? tape_push(t, op, 3, (int[]){ b, (int)tokens, (int)size }, 1, &x)
                     : tape_push(t, op, axes + 2, out, 1, &x);
     if (!y) return NULL;
     y->i[0] = axes;
@@ -1358,6 +1360,16 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
     if (axes < 1 || axes > 3)
         return TAPE_FAIL(t, op.name, "number of axes out of range", axes);
     return op_cut(t, &op, x, axes, n, p, 0);
+}
+
+/* 1 where the boundaries of the axes, NULL for the usual ones, are those of fd.h */
+static int op_bounded(fd_tape *t, const char *where, int axes, const int bc[])
+{
+    for (int i = 0; i < axes && bc; i++)
+        if (bc[i] < FD_PERIODIC || bc[i] > FD_MIXED)
+            return !FD_FAIL(t->mem->st, FD_EARG, where, "unknown boundary: axis, boundary", i,
+                            bc[i]);
+    return 1;
 }
 
 /* --- Convolutions: a product with the 3^axes neighbours of each point, [rows][3^axes * c] --- */
@@ -1408,10 +1420,9 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[])
     for (int i = 0; i < axes; i++) {
         if (w->n[i] != 3)
             return TAPE_FAIL(t, where, "the kernel is 3 points wide: axis, length", i, w->n[i]);
-        if (bc && (bc[i] < FD_PERIODIC || bc[i] > FD_MIXED))
-            return TAPE_FAIL(t, where, "unknown boundary: axis, boundary", i, bc[i]);
         parts *= 3;
     }
+    if (!op_bounded(t, where, axes, bc)) return NULL;
     int ci = row_last(x), co = row_last(w);
     if (w->n[axes] != ci)
         return TAPE_FAIL(t, where, "channels differ", ci, w->n[axes]);
@@ -1636,6 +1647,7 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
     if (!x) return NULL;
     if (axes < 1 || axes > 3 || x->nd != axes + 2)
         return TAPE_FAIL(t, where, "wants [b][n..][ch]: axes, of x", axes, x->nd);
+    if (!op_bounded(t, where, axes, bc)) return NULL;
     for (int i = 0; i < axes && x; i++) {
         int m = n[i], was = x->n[i + 1];
         if (m < 1) return TAPE_FAIL(t, where, "axis has no entries: axis, length", i, m);
@@ -1685,6 +1697,7 @@ fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], c
                          x->nd, w->nd);
     if (row_last(x) != row_last(w))
         return TAPE_FAIL(t, where, "channels differ", row_last(x), row_last(w));
+    if (!op_bounded(t, where, axes, bc)) return NULL;
     for (int i = 0; i < axes; i++) {
         const int n = x->n[i + 1], wide = w->n[i];
         const double by = step[i], near = floor(by + .5);
@@ -3263,6 +3276,8 @@ static fd_var *field_forward(fd_pass *p, fd_var *x, const void *self)
 
 /* --- The same blocks for networks of others: fields with any axes before the channels --- */
 
+static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd_space *s);
+
 /* 1 where the last axis of x is c, or x is missing */
 static int net_ends(fd_pass *p, const char *where, const fd_var *x, int c)
 {
@@ -3303,16 +3318,22 @@ fd_var *fd_norm_layer(fd_pass *p, const char *name, fd_var *x, int c, int groups
 fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int out,
                           const int modes[], int act)
 {
+    static const char where[] = "fd_spectral_layer";
     const fd_init normal = fd_init_normal(sqrt(1. / (in + out))), zero = fd_init_constant(0);
     struct fno_conv c = { name, in, out, { { 0 }, { 0 } }, normal, zero, 0 };
     int nd = p->net->arch.nd;
     for (int i = 0; i < nd; i++) {
+        if (modes[i] < 0 || modes[i] > 65536)
+            return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, where,
+                                     "modes must be 0..65536: axis, modes", i, modes[i]));
         c.k.hi[i] = modes[i];
         c.k.lo[i] = i < nd - 1 ? -modes[i] : 0;
     }
+    if (act < FD_EXP || act >= FD_MAPS)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, where, "no such map", act));
     if (h && h->nd != nd + 2)
-        return TAPE_FAIL(p->t, "fd_spectral_layer", "wants h [b][n..][in]: axes, of h", nd, h->nd);
-    if (!net_ends(p, "fd_spectral_layer", h, in)) return NULL;
+        return TAPE_FAIL(p->t, where, "wants h [b][n..][in]: axes, of h", nd, h->nd);
+    if (!net_ends(p, where, h, in)) return NULL;
     return net_layer(p, &c, h, NULL, 0, act == FD_IDENTITY ? -1 : act);
 }
 
@@ -3360,6 +3381,7 @@ fd_var *fd_film_layer(fd_pass *p, const char *name, fd_var *h, int c, fd_var *e,
 {
     const fd_init zero = fd_init_constant(0);
     if (!net_ends(p, "fd_film_layer", h, c) || !net_ends(p, "fd_film_layer", e, width)) return NULL;
+    if (e && e->nd != 2) return TAPE_FAIL(p->t, "fd_film_layer", "wants e [b][width]: axes", e->nd);
     e = net_dense(p, name, e, width, net_times(2, c), zero, zero, NULL);
     return fd_scale_shift(p->t, h, e);
 }
@@ -3370,6 +3392,7 @@ fd_var *fd_coordinates(fd_pass *p, const fd_space *s, int pairs)
     if (pairs < 0 || pairs > 16)
         return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_coordinates",
                                  "pairs must be 0..16, are", pairs));
+    if (!net_covers(p->net, p->t, "fd_coordinates", s)) return NULL;
     return net_places(p, &c, s, 0, 1);
 }
 
@@ -3377,9 +3400,11 @@ fd_var *fd_channels_last(fd_pass *p, fd_var *x)
 {
     int n[FD_MAXD] = { p->b }, nd = p->s->basis ? 1 : p->s->nd;
     if (!x) return NULL;
+    if (x->nd != 3)
+        return TAPE_FAIL(p->t, "fd_channels_last", "wants x [b][ch][points]: axes", x->nd);
     n[1] = (int)p->s->points;
     if (!p->s->basis) memcpy(n + 1, p->s->n, (size_t)nd * sizeof *n);
-    n[nd + 1] = x->nd > 1 ? x->n[1] : 1;
+    n[nd + 1] = x->n[1];
     return fd_reshape(p->t, fd_permute(p->t, x, (int[]){ 0, 2, 1 }), nd + 2, n);
 }
 
@@ -3745,11 +3770,10 @@ static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd
 }
 
 /* time is there where the network takes it */
-static int net_timed(const fd_net *net, fd_tape *t, const double *time)
+static int net_timed(const fd_net *net, fd_tape *t, const char *where, const double *time)
 {
     if (time || net->arch.time == FD_TIME_NONE) return 1;
-    return !FD_FAIL(t->mem->st, FD_EARG, "fd_forward", "this network takes times, one for each "
-                    "function");
+    return !FD_FAIL(t->mem->st, FD_EARG, where, "this network takes times, one for each function");
 }
 
 /* x on s, the result on `to` */
@@ -3760,7 +3784,8 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     const fd_arch *a = &net->arch;
     const int anywhere = a->field.kind || a->kind == FD_POINTS || a->kind == FD_OWN;
     fd_space cloud = *to;
-    if (!net_wants(net, t, "fd_forward", s, x) || !net_timed(net, t, time)) return NULL;
+    if (!net_wants(net, t, "fd_forward", s, x) || !net_timed(net, t, "fd_forward", time))
+        return NULL;
     if (to != s && to->basis) {            /* the boundaries are those of the space asked from */
         memcpy(cloud.bc, s->bc, sizeof cloud.bc);
         to = &cloud;
@@ -3848,6 +3873,7 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
     if (!net->arch.field.kind)
         return tape_null(fd_fail_name(t->mem->st, FD_EARG, "fd_encode", "a network without a field",
                                       net_kinds[net->arch.kind].name));
+    if (!net_timed(net, t, "fd_encode", time)) return NULL;
     fd_pass p = { .t = t, .s = s, .to = s, .b = x->n[0], .time = time, .net = net };
     return field_encode(&p, &net->arch, x);
 }
@@ -3876,7 +3902,7 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
     if (mods && (mods->nd != 2 || mods->n[0] != b || !f.inr.mod || mods->n[1] != coord_size(&f)))
         return TAPE_FAIL(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", b,
                          fd_inr_size(net));
-    if (!net_timed(net, t, time)) return NULL;
+    if (!net_timed(net, t, where, time)) return NULL;
     fd_pass p = { .t = t, .s = s, .to = s, .b = b, .time = time, .net = net };
     return coord_forward(&p, &f, s, x, mods);
 }
@@ -5010,8 +5036,9 @@ static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t
         int w = (int)(lanes - at < chunk ? lanes - at : chunk);
         if (!back) spec_lines(a, w, f + at, pitch, re, im, chunk, tmp, line, scratch);
         for (int k = 0; k < m; k++) {                 /* k, -k from both parts, or back */
-            fd_real *plus  = k <= a->hi ? u + (k - a->lo) * lanes + at : NULL;
-            fd_real *minus = k && -k >= a->lo ? u + (-k - a->lo) * lanes + at : NULL;
+            const int has = k >= a->lo && k <= a->hi, mirror = k && -k >= a->lo && -k <= a->hi;
+            fd_real *plus  = has ? u + (k - a->lo) * lanes + at : NULL;
+            fd_real *minus = mirror ? u + (-k - a->lo) * lanes + at : NULL;
             for (int l = 0; l < w; l += 2 * ch) {
                 fd_real *ra = re + (ptrdiff_t)k * chunk + l, *rb = ra + ch;
                 fd_real *ia = im + (ptrdiff_t)k * chunk + l, *ib = ia + ch;
@@ -6754,6 +6781,8 @@ fd_adam fd_adam_default(int rule)
                       .ema = .999, .rule = rule };
 }
 
+static const char *const opt_other = "this optimiser was made for another network: weights";
+
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
 {
     fd_opt *o = net ? fd_new(a, fd_opt, 1) : NULL;
@@ -6832,9 +6861,7 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 {
     if (!o || !net || st->code) return 0;
     if (o->count != net->count)
-        return FD_FAIL(st, FD_ESHAPE, "fd_opt_step",
-                       "this optimiser was made for another network: weights", o->count,
-                       net->count), 0;
+        return FD_FAIL(st, FD_ESHAPE, "fd_opt_step", opt_other, o->count, net->count), 0;
     if (o->step == INT_MAX)
         return FD_FAIL(st, FD_EARG, "fd_opt_step", "no more steps can be counted", o->step), 0;
     const fd_adam *h = &o->how;
@@ -6907,6 +6934,8 @@ int fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt
     static const char where[] = "fd_net_save";
     static const char taken[] = "names with this prefix belong to the network";
     if (st->code || !net) return st->code;
+    if (opt && opt->count != net->count)
+        return FD_FAIL(st, FD_ESHAPE, where, opt_other, opt->count, net->count);
     scratch.st = st;
     if (!more) more = &none;
     for (int i = 0; i < more->count; i++)
@@ -7937,7 +7966,8 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
     if (!how) how = &usual;
     if (a->st->code) return NULL;
     if (!kind) {
-        foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
+        foreign_fail(&o, "no names of a network that is known",
+                     f && f->count ? f->tensor[0].name : "");
     } else {
         foreign_list(&o, a, f, &g);
         o.f = &g;

@@ -426,6 +426,41 @@ static void test_conv_edges(fd_arena mem)
     OK(!wrong, "a shift of a periodic grid");
 }
 
+/* Boundaries that there are not, and extents whose product no int holds. */
+static void test_extents(fd_arena mem)
+{
+    static const char *const says[] = {
+        "fd_regrid: unknown boundary: axis, boundary: 1, 4",
+        "fd_regrid: unknown boundary: axis, boundary: 0, -1",
+        "fd_stencil: unknown boundary: axis, boundary: 0, 4",
+        "fd_stencil: unknown boundary: axis, boundary: 1, -1",
+        "fd_conv3: unknown boundary: axis, boundary: 0, 4",
+        "fd_conv3: unknown boundary: axis, boundary: 1, -1",
+        "fd_unpatches: too many points: axis, points: 1, 65536",
+        "fd_unpatches: too many points: axis, points: 1, 65536" };
+    const double step[2] = { 1, 1 };
+    for (int k = 0; k < 8; k++) {
+        fd_arena a = mem;
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_real *x = normals(&a, 1, 24);
+        fd_var *u = fd_input(&t, 4, S(1, 3, 4, 2), x), *w = fd_input(&t, 3, S(1, 3, 2), x);
+        fd_var *v = fd_input(&t, 4, S(3, 3, 2, 1), normals(&a, 2, 18)), *y;
+        switch (k) {
+        case 0: y = fd_regrid(&t, u, 2, S(0, 4), S(3, 2)); break;
+        case 1: y = fd_regrid(&t, u, 2, S(-1, 0), S(2, 4)); break;
+        case 2: y = fd_stencil(&t, u, w, 2, S(4, 0), step); break;
+        case 3: y = fd_stencil(&t, u, w, 2, S(0, -1), step); break;
+        case 4: y = fd_conv3(&t, u, v, S(4, 0)); break;
+        case 5: y = fd_conv3(&t, u, v, S(0, -1)); break;
+        default:
+            u = fd_input(&t, 3, S(1, 4, 6), x);
+            y = fd_unpatches(&t, u, 2, S(65536, 65536), k == 6 ? S(1, 1) : S(65536, 65536));
+        }
+        OK(!y && !strcmp(explain(a.st), says[k]), "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
 /* The separable spectral convolution is the dense one with a diagonal weight, to the second
  * derivative. */
 static void test_separable(fd_arena mem)
@@ -2782,6 +2817,27 @@ static void test_first_values(fd_arena mem)
     test_eps(mem);
 }
 
+/* What needs times says so, whatever the network is asked for. */
+static void test_untimed(fd_arena mem)
+{
+    for (int k = 0; k < 3; k++) {
+        fd_arena a = mem;
+        const fd_arch *arch = &zoo[k == 1 ? 3 : 5];
+        fd_space s = zoo_space(&a, arch);
+        fd_net *net = fd_net_new(&a, arch, fd_seed(1));
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *x = fd_input(&t, 3, S(1, 1, (int)s.points), normals(&a, 1, s.points));
+        fd_var *y = k == 2 ? fd_encode(net, &t, &s, x, NULL)
+                  : k ? fd_inr(net, &t, &s, 1, x, NULL, NULL) : fd_forward(net, &t, &s, x, NULL);
+        static const char *const says[] = {
+            "fd_forward: this network takes times, one for each function",
+            "fd_inr: this network takes times, one for each function",
+            "fd_encode: this network takes times, one for each function" };
+        OK(net && !y && !strcmp(explain(a.st), says[k]), "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
 /* The features of a transformer are brought to `pool` points as functions whose axes are even at
  * their ends. With blocks that add nothing they are the patches after the last norm. */
 static void test_pool(fd_arena a)
@@ -2944,10 +3000,12 @@ void test_arch(void)
     test_small(a);
     test_groupnorm(a);
     test_regrid(a);
+    test_extents(a);
     test_stencil(a);
     test_errors(a);
     test_seams(a);
     test_first_values(a);
+    test_untimed(a);
     test_pool(a);
     test_field_clock(a);
     test_ranks(a);

@@ -338,6 +338,9 @@ static void wrong(void)
     OK(fd_foreign_kind(&f) == FD_FROM_NONE && !fd_net_from(&a, &f, NULL), "nothing");
     fd_explain(&st, line, sizeof line);
     OK(strstr(line, "no names of a network"), "%s", line);
+    st.code = FD_OK;
+    OK(fd_foreign_kind(NULL) == FD_FROM_NONE && !fd_net_from(&a, NULL, NULL)
+       && strstr(explain(&st), "no names of a network"), "no list: %s", explain(&st));
     a = test_arena(1 << 22, &st);
     f = load(&a, rows[14].file);
     OK(!fd_net_from(&a, &f, NULL), "heads");

@@ -37,7 +37,10 @@ static const spectral_case cases[] = {
     { 1, { 45 }, { 0 }, { 22 }, 2, 3, 18 },
     { 2, { 34, 20 }, { -16, 0 }, { 15, 10 }, 1, 2, 9 },
     { 2, { 31, 28 }, { -15, 0 }, { 13, 13 }, 1, 5, 2 },    { 1, { 20 }, { 0 }, { 7 }, 37, 3, 5 },
-    { 2, { 7, 10 }, { -3, 0 }, { 2, 4 }, 19, 4, 3 }
+    { 2, { 7, 10 }, { -3, 0 }, { 2, 4 }, 19, 4, 3 },
+    /* without the mode 0 of a first axis */
+    { 2, { 8, 6 }, { 1, 0 }, { 3, 2 }, 2, 2, 3 },
+    { 3, { 7, 6, 5 }, { -3, 1, 0 }, { -2, 2, 1 }, 2, 3, 2 }
 };
 
 static void sizes(const spectral_case *c, int nx[5], int ny[5], int nw[6])
@@ -195,7 +198,7 @@ static double second_order(const spectral_case *c, fd_real *x, fd_real *w, const
 
 static void test_spectral_gradients(fd_arena mem)
 {
-    static const int which[] = { 2, 3, 8, 9, 15 };
+    static const int which[] = { 2, 3, 8, 9, 15, 26, 27 };
     for (size_t k = 0; k < sizeof which / sizeof *which; k++) {
         spectral_case small = cases[which[k]];
         const spectral_case *c = &small;
@@ -259,10 +262,19 @@ static void spectral_errors(const fd_real *x, const fd_real *w, fd_arena a)
             "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" },
         { 2, { -3, 1 }, { 2, 4 }, "fd_spectral: modes of the last axis start at 0, not at: 1" },
         { 1, { 0, 0 }, { 5, 0 },
+            "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" },
+        { -2, { 0 }, { 0 },
+            "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 0, 0" },
+        { 2, { INT_MIN, 0 }, { INT_MIN + 5, 3 },
+            "fd_spectral: too few points for the modes: points, lo, hi: 6, -2147483648, -2147483643"
+        },
+        { 2, { -3, 0 }, { INT_MAX, 3 },
             "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" }
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        fd_var *v = fd_spectral(&t, vx, vw, bad[i].axes, bad[i].lo, bad[i].hi);
+        fd_var *one = fd_input(&t, 0, NULL, x), *few = bad[i].axes < 0 ? one : NULL;
+        fd_var *v = fd_spectral(&t, few ? few : vx, few ? few : vw, bad[i].axes, bad[i].lo,
+                                bad[i].hi);
         OK(!v && a.st->code == FD_ESHAPE && !strcmp(explain(a.st), bad[i].text), "%d: %s", (int)i,
            explain(a.st));
         a.st->code = 0;
@@ -1421,6 +1433,12 @@ static void test_checkpoints(fd_arena mem)
     done = fd_net_save(a.st, cut, net, o, &more2, a);
     OK(done == FD_EARG && !strcmp(a.st->name, "adam.mine"), "%s", explain(a.st));
     a.st->code = 0;
+    o->count--;
+    done = fd_net_save(a.st, cut, net, o, NULL, a);
+    OK(done == FD_ESHAPE && strstr(explain(a.st), "fd_net_save: this optimiser was made for another"),
+       "%s", explain(a.st));
+    a.st->code = 0;
+    o->count++;
     fd_net_load(&a, test_path("absent.safetensors"), &got, NULL);
     OK(!got && a.st->code == FD_EIO, "%s", explain(a.st));
     a.st->code = 0;
