@@ -132,7 +132,7 @@ static void taps_gradient(const struct taps *s, const fd_real *x, const fd_real 
 
 struct fd_op {
     const char *name;
-    /* sets dx[i] for each source with needs; a NULL is a gradient of zero */
+    /* sets dx[i] for each source with needs */
     void (*vjp)(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4]);
     int once;                   /* 1: the vjp is made of fused kernels that have no derivative */
 };
@@ -199,10 +199,8 @@ static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n
     ptrdiff_t count = 1, most = PTRDIFF_MAX / (ptrdiff_t)sizeof *x;
     int needs = 0;
     if (t->mem->st->code || t->mode == TAPE_PLAN) return NULL;
-    for (int i = 0; i < nsrc; i++) {
-        if (!src[i]) return NULL;
+    for (int i = 0; i < nsrc; i++)
         needs |= t->mode != FD_EVAL && (src[i]->needs || src[i]->d == TAPE_HIDDEN);
-    }
     if (nd < 0 || nd > FD_MAXD)
         return TAPE_FAIL(t, name, "number of axes out of range", nd);
     for (int i = 0; i < nd; i++) {
@@ -380,14 +378,10 @@ static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
         if (!v->needs || !v->d || !v->op) continue;
         for (int i = 0; i < 4; i++) used |= v->src[i] && v->src[i]->needs;
         if (!used) continue;
-        if (v->op->once && t->mode == FD_GRAD2) {
-            fd_fail_name(t->mem->st, FD_EARG, "fd_grad", "gradient cannot be differentiated again",
-                         v->op->name);
-            return;
-        }
+        FD_ASSERT(!v->op->once || t->mode != FD_GRAD2);    /* there these are composed */
         v->op->vjp(t, v, v->d, dx);
         for (int i = 0; i < 4 && !st->code; i++)
-            if (v->src[i] && v->src[i]->needs && dx[i]) tape_accumulate(t, v->src[i], dx[i]);
+            if (v->src[i] && v->src[i]->needs) tape_accumulate(t, v->src[i], dx[i]);
         if (t->rooms) tape_hold(t, v->d, -1);
         for (int i = 0; t->rooms && i < t->rooms->n; i++) t->rooms->room[i].busy = 0;
     }
@@ -552,7 +546,7 @@ static fd_var *op_gate_slope(fd_tape *t, fd_var *x, fd_var *v, fd_var *dv)
     return fd_add(t, s, fd_mul(t, x, ds));
 }
 
-/* f'(x) as a variable, where y = f(x). It is NULL for a derivative of 0 and for a failure. */
+/* f'(x) as a variable, where y = f(x). */
 static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
 {
     fd_var *z;
@@ -575,8 +569,7 @@ static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
     case FD_RELU:    return op_map(t, x, MAP_STEP);
     case FD_IDENTITY: return tape_filled(t, x, 1);
     case MAP_CDF:    return op_map(t, x, MAP_PDF);
-    case MAP_PDF:    return fd_affine(t, fd_mul(t, x, y), -1, 0);
-    default:         return NULL;
+    default:         return fd_affine(t, fd_mul(t, x, y), -1, 0);                  /* MAP_PDF */
     }
 }
 
@@ -585,8 +578,7 @@ static void op_map_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_var *x = y->src[0];
     int f = y->i[0];
     if (t->mode == FD_GRAD2) {
-        fd_var *slope = op_map_slope(t, x, y, f);
-        if (slope) dx[0] = fd_mul(t, dy, slope);
+        dx[0] = fd_mul(t, dy, op_map_slope(t, x, y, f));
     } else {
         dx[0] = tape_like(t, x);
         if (dx[0]) map_run(f, fd_count(x), x->x, y->x, dy->x, dx[0]->x);
@@ -804,7 +796,6 @@ static fd_var *op_pad(fd_tape *t, fd_var *x, int axis, int from, int total)
 {
     static const struct fd_op op = { "fd_pad", op_pad_vjp, 0 };
     int n[FD_MAXD];
-    if (!x) return NULL;
     for (int i = 0; i < x->nd; i++) n[i] = i == axis ? total : x->n[i];
     fd_var *y = tape_push(t, &op, x->nd, n, 1, &x);
     if (!y) return NULL;
@@ -1051,7 +1042,7 @@ static fd_var *layer_composed(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_va
     int n[FD_MAXD] = { 1, 1, 1, 1, 1, 1 };
     fd_var *v = fd_matmul(t, 0, 0, h, w);
     fd_var *u = fd_add(t, fd_spectral(t, h, R, axes, lo, hi), v);
-    if (!u || !ss) return NULL;
+    if (!ss) return NULL;
     if (ss->nd > 1) {
         n[0] = ss->n[0];
         n[axes + 1] = ss->n[2];
@@ -1227,7 +1218,6 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
 /* [b][n][d] as [b][heads][n][d / heads] */
 static fd_var *attend_split(fd_tape *t, fd_var *x, int heads)
 {
-    if (!x) return NULL;
     x = fd_reshape(t, x, 4, (int[]){ x->n[0], x->n[1], heads, x->n[2] / heads });
     return fd_permute(t, x, (int[]){ 0, 2, 1, 3 });
 }
@@ -1236,7 +1226,6 @@ static fd_var *attend_split(fd_tape *t, fd_var *x, int heads)
  * the tape */
 static fd_var *attend_composed(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
 {
-    if (!q || !k || !v) return NULL;
     fd_var *p = fd_matmul(t, 0, 1, attend_split(t, q, heads), attend_split(t, k, heads));
     p = fd_softmax(t, fd_affine(t, p, 1 / sqrt((double)(q->n[2] / heads)), 0));
     p = fd_matmul(t, 0, 0, p, attend_split(t, v, heads));
@@ -1386,7 +1375,6 @@ static void op_stencil_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const int bc[], int back)
 {
     static const struct fd_op op = { "fd_conv3", op_stencil_vjp, 0 };
-    if (!x) return NULL;
     struct stencil_grid g = { { 1, 1, 1 }, { STENCIL_ZERO, STENCIL_ZERO, STENCIL_ZERO },
                               { 1, 1, 1 }, n[axes + 1], 1, n[0] };
     for (int i = 0; i < axes; i++) {
@@ -1465,7 +1453,6 @@ static void taps_g_vjp(fd_tape *t, fd_var *g, fd_var *dg, fd_var *dx[4])
 static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, int back)
 {
     static const struct fd_op op = { "fd_stencil", taps_a_vjp, 0 };
-    if (!x || !w) return NULL;
     struct taps *own = taps_new(t->mem, s, back);
     fd_var *y = own ? tape_push(t, &op, x->nd, x->n, 2, (fd_var *[]){ x, w }) : NULL;
     if (!y) return NULL;
@@ -1479,7 +1466,6 @@ static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, 
 static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y)
 {
     static const struct fd_op op = { "fd_stencil", taps_g_vjp, 0 };
-    if (!x || !y) return NULL;
     int shape[4], axes = x->nd - 2;
     for (int i = 0; i < axes; i++) shape[i] = s->ax[3 - axes + i].wide;
     shape[axes] = s->c;
@@ -1506,7 +1492,6 @@ static void op_gather_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *op_gather(fd_tape *t, fd_var *x, const struct gather *g, int back)
 {
     static const struct fd_op op = { "fd_gather", op_gather_vjp, 0 };
-    if (!x) return NULL;
     int b = x->n[0], c = x->n[2], rows = back ? g->n : g->m;
     struct gather *own = fd_raw(t->mem, struct gather, 1);
     fd_var *y = own ? tape_push(t, &op, 3, (int[]){ b, rows, c }, 1, &x) : NULL;
@@ -1583,8 +1568,11 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
 {
     static const struct fd_op op = { "fd_regrid", op_along_vjp, 0 };
     int out[FD_MAXD], to = back ? n : m, from = back ? m : n;
-    if (!x || !M) return NULL;
+    if (!M) return NULL;
     FD_ASSERT(x->n[axis] == from);
+    ptrdiff_t outer = op_outer(x, axis), inner = op_inner(x, axis);
+    if (outer > INT_MAX || inner > INT_MAX)
+        return TAPE_FAIL(t, op.name, "too many entries");
     for (int i = 0; i < x->nd; i++) out[i] = i == axis ? to : x->n[i];
     fd_var *y = tape_push(t, &op, x->nd, out, 1, &x);
     if (!y) return NULL;
@@ -1593,9 +1581,6 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
     y->i[2] = n;
     y->i[3] = back;
     y->aux = (void *)(uintptr_t)M;                    /* read only */
-    ptrdiff_t outer = op_outer(x, axis), inner = op_inner(x, axis);
-    if (outer > INT_MAX || inner > INT_MAX)
-        return TAPE_FAIL(t, op.name, "too many entries");
     if (inner == 1)
         fd_gemm(0, !back, (int)outer, to, from, 1, x->x, from, M, n, 0, y->x, to, *t->mem);
     else
@@ -1810,7 +1795,7 @@ static void net_declare(fd_pass *p, const char *name, int nd, const int n[], fd_
     fd_status *st = p->t->mem->st;
     double size = 1;
     int large = 0, i = p->next++;
-    if (st->code || (net->part && i >= net->parts)) return;        /* net_walk says so */
+    if (net->part && i >= net->parts) return;                      /* net_walk says so */
     if (net->w) {
         fd_part *part = &net->part[i];
         net_draw(part, first, fd_stream(p->rng, 'w', (uint32_t)i), net->w + part->at);
@@ -1891,7 +1876,7 @@ static fd_var *net_act(fd_tape *t, fd_var *x, int f) { return f < 0 ? x : fd_map
 static fd_var *net_like(fd_tape *t, fd_var *y, const fd_var *x)
 {
     int n[FD_MAXD];
-    if (!y || !x) return NULL;
+    if (!y) return NULL;
     memcpy(n, x->n, sizeof n);
     n[x->nd - 1] = y->n[y->nd - 1];
     return fd_reshape(t, y, x->nd, n);
@@ -1959,7 +1944,7 @@ static fd_var *net_label(fd_pass *p, int labels, int width)
                                      labels));
         row[i] = of < 0 ? labels : of;
     }
-    if (!row || !table) return NULL;
+    if (!row) return NULL;
     table = fd_gather(t, fd_reshape(t, table, 3, whole), b, 1, row, NULL);
     return fd_reshape(t, table, 2, (int[]){ b, width });
 }
@@ -2046,14 +2031,14 @@ static void places_at(const struct net_place *c, int nd, const fd_space *s, ptrd
     }
 }
 
-/* places and, with a clock, tscale * time at every point, [b][points][..]; NULL for neither */
+/* places and, with a clock, tscale * time at every point, [b][points][..] */
 static fd_var *net_places(fd_pass *p, const struct net_place *c, const fd_space *s, int clock,
                           double tscale)
 {
     const double wide = c->centred ? 2 : 1, from = c->centred ? -1 : 0;
     const int b = p->b, nd = p->net->arch.nd, more = places_count(c, nd) + clock;
     const int n[3] = { b, (int)s->points, more };
-    if (p->plan || !more) return NULL;
+    if (p->plan) return NULL;
     const ptrdiff_t size = s->points * more;
     fd_real *x = fd_raw(p->t->mem, fd_real, b * size);
     if (!x) return NULL;
@@ -2084,7 +2069,7 @@ static fd_var *net_input(fd_pass *p, const fd_arch *a, const struct net_place *c
 /* [b][ch][points] on another grid */
 static fd_var *net_regrid(fd_tape *t, const fd_space *s, fd_var *x, const int n[])
 {
-    int b = x ? x->n[0] : 1, ch = x ? x->n[1] : 1, m[FD_MAXD] = { b * ch }, to = 1;
+    int b = x->n[0], ch = x->n[1], m[FD_MAXD] = { b * ch }, to = 1;
     for (int i = 0; i < s->nd; i++) {
         m[i + 1] = s->n[i];
         to *= n[i];
@@ -2187,7 +2172,7 @@ static fd_var *net_factor(fd_tape *t, fd_var *x, int axis, fd_var *u)
         order[i] = i < axis || i == last ? i : i < last - 1 ? i + 1 : axis;
     for (int i = 0; i <= last; i++) back[order[i]] = i;
     x = fd_permute(t, x, order);
-    if (!x || !m) return NULL;
+    if (!x) return NULL;
     memcpy(shape, x->n, sizeof shape);
     shape[last - 1] = n;
     x = fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / (2 * r)), 2 * r });
@@ -2940,7 +2925,6 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
             g = fd_add(t, fd_sub(t, g, over), under);
         }
         m = fd_sub(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
-        if (m && !m->needs) m = fd_param(t, m->nd, m->n, m->x, NULL);
     }
     return m;
 }
@@ -2955,7 +2939,7 @@ static fd_var *coord_rate(fd_pass *p, const fd_arch *a)
 {
     const int n = a->inr.latent ? a->inr.latent : coord_extent(a);
     if (a->inr.rates) return fd_weight(p, "rate", 1, &n, fd_init_constant(a->inr.rate));
-    fd_real *rate = p->plan ? NULL : fd_raw(p->t->mem, fd_real, 1);
+    fd_real *rate = fd_raw(p->t->mem, fd_real, 1);
     if (rate) *rate = (fd_real)a->inr.rate;
     return fd_input(p->t, 1, (int[]){ 1 }, rate);
 }
@@ -2994,7 +2978,7 @@ static fd_var *coord_adapt(const fd_pass *p, const fd_arch *a, fd_var *x)
     }
     const struct coord_inner c = { &q, a, x };
     fd_real *zero = fd_new(t->mem, fd_real, (ptrdiff_t)n[0] * n[1]);
-    if (!zero || !x) return NULL;
+    if (!zero) return NULL;
     fd_var *by = coord_rate(&q, a), *m = fd_input(q.t, 2, n, zero);
     fd_var *y = coord_field(&c, fd_adapt(q.t, a->inr.inner, a->inr.clip, m, by, coord_loss, &c));
     if (!eval || !y) return y;
@@ -3022,7 +3006,7 @@ static fd_var *coord_page(fd_pass *p, fd_var *x, const void *self)
 /* where x is asked for as well: on the points of the answer */
 static fd_var *net_pixels(fd_pass *p, fd_var *x)
 {
-    if (p->to == p->s || p->plan) return x;
+    if (p->to == p->s) return x;
     if (p->to->basis || p->s->basis)
         return TAPE_FAIL(p->t, "fd_query",
                          "the network takes pixels where it answers: wants grids");
@@ -3882,7 +3866,7 @@ ptrdiff_t fd_inr_size(const fd_net *net)
 {
     if (!net) return 0;
     const fd_arch *a = &net->arch, f = a->field.kind ? net_field_arch(a) : *a;
-    return f.inr.mod && net_kinds[f.kind].has & NET_ADAPTS ? coord_size(&f) : 0;
+    return f.inr.mod ? coord_size(&f) : 0;
 }
 
 fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
@@ -3911,7 +3895,6 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
 static void net_run(const fd_net *net, int label, const fd_space *s, int b, const fd_real *x,
                     const double *time, fd_ask *ask, void *of, fd_real *y, fd_arena scratch)
 {
-    if (scratch.st->code) return;
     const fd_arch *h = &net->arch;
     ptrdiff_t size = fd_size(s), said = h->out * s->points;
     ptrdiff_t some = ((ptrdiff_t)1 << 20) / (s->points * h->width);
@@ -3930,12 +3913,12 @@ static void net_run(const fd_net *net, int label, const fd_space *s, int b, cons
         fd_var *out = net_forward(net, &t, s, in, time + i, labels, s, 1), *dx = NULL;
         if (ask && out) {
             fd_real *dy = fd_raw(&mem, fd_real, m * said);
-            if (!scratch.st->code) ask(of, i, m, out->x, dy, mem);
+            if (dy) ask(of, i, m, out->x, dy, mem);
             n[1] = h->out;
             fd_grad(&t, out, fd_input(&t, 3, n, dy), 1, &in, &dx);
             out = dx;
         }
-        if (out && !scratch.st->code) memcpy(y + i * said, out->x, (size_t)(m * said) * sizeof *y);
+        if (out) memcpy(y + i * said, out->x, (size_t)(m * said) * sizeof *y);
     }
 }
 
@@ -4304,7 +4287,6 @@ static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_r
         break;
     MAP_TABLE
 #undef X
-    default: break;
     }
 #undef MAP_LOOP
 }
@@ -5262,7 +5244,7 @@ static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *
 {
     int ci = s->ci, co = s->co, b = s->b;
     fd_real *h = fd_raw(scratch, fd_real, s->modes * 4 * b * co);
-    if (!h || !p) return NULL;
+    if (!h) return NULL;
     if (s->each) {
         FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
         for (ptrdiff_t m = 0; m < s->modes; m++)
@@ -5282,7 +5264,7 @@ static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const f
 {
     int ci = s->ci, co = s->co, b = s->b;
     fd_real *h = fd_raw(scratch, fd_real, s->modes * 2 * b * ci);
-    if (!h || !e) return NULL;
+    if (!h) return NULL;
     if (s->each) {
         FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
         for (ptrdiff_t m = 0; m < s->modes; m++)
@@ -5303,7 +5285,6 @@ static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_r
                               fd_arena scratch)
 {
     int ci = s->ci, co = s->co, b = s->b;
-    if (!p || !e) return;
     if (s->each) {
         FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
         for (ptrdiff_t m = 0; m < s->modes; m++) {
@@ -5339,11 +5320,11 @@ static int fuse_rows(int k, int c, int n)
     return rows < n ? rows : n;
 }
 
-/* room for the gradients of those sources of y that need one */
+/* room for the gradients of those of the four sources of y that need one */
 static void fuse_gradients(fd_tape *t, const fd_var *y, fd_var *dx[4])
 {
     for (int i = 0; i < 4; i++)
-        if (y->src[i] && y->src[i]->needs) dx[i] = tape_like(t, y->src[i]);
+        if (y->src[i]->needs) dx[i] = tape_like(t, y->src[i]);
 }
 
 /* y [m][n] = the transpose of x [n][m] */
@@ -5775,7 +5756,7 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
 {
     static const struct fd_op op = { "spectral layer", fuse_layer_vjp, 1 };
     struct spec shape;
-    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
+    if (!h || !R || !w || !ss) return NULL;
     if (!spec_check(t->mem->st, &shape, h, R, axes, lo, hi)) return NULL;
     int n[FD_MAXD], ci = shape.ci, co = shape.co, b = shape.b, points = (int)shape.points;
     int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = shape.n[shape.nd - 1];
@@ -5935,7 +5916,7 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
 {
     static const struct fd_op op = { "layers of sines", fuse_waves_vjp, 1 };
-    if (!x || !ws || !ss || !last) return NULL;
+    if (!ws || !ss || !last) return NULL;
     const int b = x->n[0], points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1];
     const int L = ss->n[1] / 2, thin = out <= THIN;
     const int tile = fuse_rows(w, 4 * w, points), tiles = (points + tile - 1) / tile;
@@ -6088,7 +6069,7 @@ static void softmax_run(ptrdiff_t rows, int n, const fd_real *x, fd_real *y, fd_
     for (ptrdiff_t r = 0; r < rows; r++) {
         fd_arena mem = job[threads_this()].mem;
         fd_real *z = fd_new(&mem, fd_real, ld), *p = fd_raw(&mem, fd_real, ld), stats[2];
-        if (!z || !p) continue;
+        if (!p) continue;
         memcpy(z, x + r * n, (size_t)n * sizeof *z);
         row_softmax(1, n, z, p, stats, 0);
         memcpy(y + r * n, p, (size_t)n * sizeof *p);
@@ -6254,7 +6235,8 @@ static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads)
 {
     int e = x ? x->n[2] / 3 : 0;
     fd_var *q = fd_slice(t, x, 2, 0, e), *k = fd_slice(t, x, 2, e, e);
-    return attend_composed(t, q, k, fd_slice(t, x, 2, 2 * e, e), heads);
+    fd_var *v = fd_slice(t, x, 2, 2 * e, e);
+    return v ? attend_composed(t, q, k, v, heads) : NULL;
 }
 #else
 /* A head has width w in q and k, and u in v; tokens lie ldq and ldv apart. */
@@ -6301,7 +6283,7 @@ static void attend_run(const struct attend *s, fd_real *y, fd_arena scratch)
         fd_real *stats = s->stats ? s->stats : fd_raw(&mem, fd_real, 2 * block);
         int r = (int)(i % blocks) * block, rows = s->n - r < block ? s->n - r : block;
         ptrdiff_t j = i / blocks;
-        if (!p || !z || !stats) continue;
+        if (!z || !stats) continue;
         attend_block(s, j, r, rows, z, p, s->stats ? stats + 2 * (j * s->n + r) : stats, 0, mem);
         fd_gemm(0, 0, rows, s->u, s->m, 1.0, p, ld, s->v + attend_at(s, j, s->m, s->ldv, s->u),
                 s->ldv, 0.0, y + attend_at(s, j, s->n, e, s->u) + (ptrdiff_t)r * e, e, mem);
@@ -6726,7 +6708,7 @@ static void taps_run(const struct taps *s, int back, const fd_real *x, const fd_
             taps_row(&s->ax[2], back, c, count, from, v, add, to);
             count = 0, add = 1;
         }
-        if (count || !add) taps_row(&s->ax[2], back, c, count, from, v, add, to);
+        if (count) taps_row(&s->ax[2], back, c, count, from, v, add, to);
     }
 }
 
@@ -7096,7 +7078,7 @@ static fd_opt *load_weights(fd_arena *a, const fd_tensors *f, fd_net *net, const
             const fd_part *p = &net->part[i];
             const fd_tensor *t = load_part(a->st, f, save_prefix[k], p);
             ptrdiff_t end = i + 1 < net->parts ? p[1].at : net->count;
-            if (t) memcpy(into[k] + p->at, t->x, (size_t)(end - p->at) * sizeof(fd_real));
+            memcpy(into[k] + p->at, t->x, (size_t)(end - p->at) * sizeof(fd_real));
         }
     return to;
 }
@@ -7279,7 +7261,7 @@ static void foreign_kernel(struct foreign *o, int nd, const int k[], int in, int
     for (int i = 0; i < nd; i++) size *= n[i + 2] = k[i];
     const fd_tensor *t = foreign_shaped(o, nd + 2, n, format);
     fd_real *w = foreign_next(o);
-    for (ptrdiff_t j = 0; t && w && j < out; j++)
+    for (ptrdiff_t j = 0; t && j < out; j++)
         for (ptrdiff_t i = 0; i < in; i++)
             for (ptrdiff_t q = 0; q < size; q++)
                 w[(q * in + i) * out + j] = t->x[(j * in + (column ? column[i] : i)) * size + q];
@@ -7299,7 +7281,7 @@ static void foreign_vector(struct foreign *o, int rows, const char *format)
     int two = rows || (t && t->nd > 1 && t->n[0] == 1);
     if (t) t = foreign_shaped(o, two ? 2 : 1, two ? n : n + 1, format);
     fd_real *w = foreign_next(o);
-    if (t && w) memcpy(w, t->x + (rows ? (ptrdiff_t)o->i * n[1] : 0), (size_t)n[1] * sizeof *w);
+    if (t) memcpy(w, t->x + (rows ? (ptrdiff_t)o->i * n[1] : 0), (size_t)n[1] * sizeof *w);
 }
 
 /* NAME.weight and NAME.bias: a matrix and a vector; two vectors */
@@ -7342,10 +7324,10 @@ static void foreign_skip(struct foreign *o, const char *numbers, const char *mat
     const fd_arch *a = &o->net->arch;
     int both = !strcmp(numbers, matrix), w = a->width;
     const fd_tensor *t = foreign_find(o, numbers);
-    if (t && (!both || (t->nd > 1 && t->n[0] == 1 && w > 1))) {
+    if (t && (!both || t->n[0] == 1)) {
         t = foreign_shaped(o, 2, (int[]){ 1, w }, numbers);
         fd_real *to = foreign_next(o);
-        for (int i = 0; t && to && i < w; i++) to[(ptrdiff_t)i * w + i] = t->x[i];
+        for (int i = 0; t && i < w; i++) to[(ptrdiff_t)i * w + i] = t->x[i];
     } else if (!foreign_find(o, matrix)) {
         char name[128];
         foreign_name(o, matrix, name);
@@ -7664,13 +7646,12 @@ static void foreign_product(ptrdiff_t outer, int r, ptrdiff_t inner, int n, cons
     }
 }
 
-/* the numbers of t where it is such a tensor */
+/* the numbers of t where it is such a tensor: it has none yet */
 static void foreign_fill(struct foreign *o, const fd_tensors *f, fd_tensor *t, fd_arena *a)
 {
     const double most = (double)(PTRDIFF_MAX / 64);
-    if (t->x || !foreign_ends(t->name, ".tensor")) return;
+    if (t->x) return;
     size_t n = strlen(t->name) - 7;
-    if (!foreign_part(f, t->name, n, foreign_first, 0)) return;
     const fd_tensor *core = foreign_part(f, t->name, n, ".core", 0);
     const fd_tensor *w = core ? NULL : foreign_part(f, t->name, n, ".weights", 0);
     ptrdiff_t count = 1;
