@@ -408,6 +408,88 @@ static void test_refused(fd_arena mem)
     mem.st->code = FD_OK;
 }
 
+/* nothing; two functions for one; no axis of channels; a weight that gets another axis later */
+static fd_var *answers(fd_pass *p, fd_var *x, const void *self)
+{
+    fd_var *y = fd_channels_first(p, fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 1));
+    switch (*(const int *)self) {
+    case 0: return NULL;
+    case 1: return fd_concat(p->t, y, y, 0);
+    case 2: return fd_reshape(p->t, y, 2, (int[]){ p->b, (int)p->s->points });
+    default: fd_weight(p, "grows", runs++ < 3 ? 1 : 2, (int[]){ 2, 2 }, fd_init_constant(0));
+    }
+    return y;
+}
+
+static void test_answers(fd_arena mem)
+{
+    static const char *const says[] = {
+        "fd_net_define: the function must give [b][out][points]: axes, points; its last axis: "
+        "0, 8, 0",
+        "fd_net_define: the function must give [b][out][points]: axes, points; its last axis: "
+        "3, 8, 8",
+        "fd_net_define: the function must give [b][out][points]: axes, points; its last axis: "
+        "2, 8, 8",
+        "fd_weight: planned with another shape, which may depend on no function and no grid: "
+        "grows" };
+    fd_space s = fd_grid(&mem, 1, (int[]){ 8 }, NULL, NULL, 2), bad[3] = { s, s, s };
+    for (int k = 0; k < 4; k++) {
+        fd_arena a = mem;
+        runs = 0;
+        OK(!fd_net_define(&a, answers, &k, &s, fd_seed(1)) && !strcmp(explain(a.st), says[k]),
+           "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+    bad[0].nd = 0, bad[1].nd = 4, bad[2].points = 0;
+    for (int k = 0; k < 3; k++) {
+        fd_arena a = mem;
+        OK(!fd_net_define(&a, answers, &k, &bad[k], fd_seed(1))
+           && strstr(explain(a.st), "a function and a space"), "space %d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
+/* A network that looks at one point at a time gives on a cloud what it gives on the grid. */
+static void test_cloud(fd_arena a)
+{
+    enum { N = 8 };
+    const int what = 4, order[N] = { 3, 0, 7, 1, 6, 2, 5, 4 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 2);
+    fd_net *net = fd_net_define(&a, answers, &what, &s, fd_seed(1));
+    fd_real *x = normals(&a, 1, 2 * N), moved[2 * N], ones[N];
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    for (int i = 0; i < 2 * N; i++) moved[i] = x[i / N * N + order[i % N]], ones[i % N] = 1;
+    fd_space cloud = fd_dense(NULL, N, 1, ones, ones, 2);
+    cloud.at = ones;
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, (int[]){ 1, 2, N }, x), NULL);
+    fd_var *z = fd_forward(net, &t, &cloud, fd_input(&t, 3, (int[]){ 1, 2, N }, moved), NULL);
+    for (int i = 0; i < N && y && z; i++) OK(z->x[i] == y->x[order[i]], "point %d", i);
+    OK(y && z, "%s", explain(a.st));
+}
+
+/* The gradient of the weights of a spectral layer is the same whether or not that of its input is
+ * asked for. */
+static void test_first_layer(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 2, (int[]){ 6, 8 }, NULL, NULL, 2);
+    fd_net *net = fd_net_define(&a, linear, NULL, &s, fd_seed(1));
+    fd_real *x = normals(&a, 1, 96), *g[2];
+    const int n[3] = { 1, 2, 48 };
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    for (int k = 0; k < 2; k++) {
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *u = k ? fd_param(&t, 3, n, x, NULL) : fd_input(&t, 3, n, x);
+        memset(net->g, 0, (size_t)net->count * sizeof *x);
+        fd_backward(&t, fd_map(&t, fd_forward(net, &t, &s, u, NULL), FD_SQUARE));
+        fd_tape_end(&t);
+        g[k] = fd_raw(&a, fd_real, net->count);
+        if (g[k]) memcpy(g[k], net->g, (size_t)net->count * sizeof *x);
+    }
+    OK(g[1] && g[0][3] != 0 && !memcmp(g[0], g[1], (size_t)net->count * sizeof *x), "%s",
+       explain(a.st));
+}
+
 /* A block that is used wrongly, in one of so many ways. */
 static fd_space other[2];                              /* two axes; points without coordinates */
 static fd_var *misused(fd_pass *p, fd_var *x, const void *self)
@@ -517,5 +599,8 @@ void test_define(void)
     test_count(a);
     test_refused(a);
     test_misused(a);
+    test_answers(a);
+    test_cloud(a);
+    test_first_layer(a);
     OK(!st.code, "%s", explain(&st));
 }
