@@ -3263,6 +3263,32 @@ static void test_field_clock(fd_arena a)
     NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
 }
 
+/* A field has the coordinates of the network below it, where that has any. Without modulations it
+ * is a coordinate network by itself. */
+static void test_field_coords(fd_arena a)
+{
+    enum { N = 8 };
+    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4,
+                           .layers = 1, .coords = FD_COORD_CLOSED, .inr.omega = 3,
+                           .fno = { .modes = { 3 }, .lift = -1 },
+                           .field = { .kind = FD_SIREN, .width = 5, .layers = 2 } };
+    const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2,
+                          .inr.omega = 3, .coords = FD_COORD_CLOSED };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1)), *siren = fd_net_new(&a, &own, fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(N), NULL, S(FD_NEUMANN), 1);
+    if (!net || !siren) { OK(0, "%s", explain(a.st)); return; }
+    shake(net, 3);
+    plain_net = net;
+    ptrdiff_t mods = plain("mods.w") - net->w, field = plain("layer0.w") - net->w;
+    memset(net->w + mods, 0, (size_t)(field - mods) * sizeof *net->w);
+    OK(net->count - field == siren->count, "the field's weights");
+    memcpy(siren->w, net->w + field, (size_t)siren->count * sizeof *net->w);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), normals(&a, 4, N)), NULL);
+    fd_var *z = fd_inr(siren, &t, &s, 1, NULL, NULL, NULL);
+    NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
+}
+
 /* Ranks of Tucker tensors: r_i = x n_i, rounded, with x^d prod n + x sum n^2 = part prod n */
 static void test_ranks(fd_arena mem)
 {
@@ -3386,6 +3412,7 @@ void test_arch(void)
     test_large_model(a);
     test_pool(a);
     test_field_clock(a);
+    test_field_coords(a);
     test_ranks(a);
     test_pad_axes(a);
     test_plain_vit(a, NULL);

@@ -40,7 +40,8 @@ static const spectral_case cases[] = {
     { 2, { 7, 10 }, { -3, 0 }, { 2, 4 }, 19, 4, 3 },
     /* without the mode 0 of a first axis */
     { 2, { 8, 6 }, { 1, 0 }, { 3, 2 }, 2, 2, 3 },
-    { 3, { 7, 6, 5 }, { -3, 1, 0 }, { -2, 2, 1 }, 2, 3, 2 }
+    { 3, { 7, 6, 5 }, { -3, 1, 0 }, { -2, 2, 1 }, 2, 3, 2 },
+    { 2, { 4, 4 }, { -1, 0 }, { 1, 1 }, 1, 64, 2 }
 };
 
 static void sizes(const spectral_case *c, int nx[5], int ny[5], int nw[6])
@@ -1352,19 +1353,23 @@ static void wrong_checkpoint(int k, fd_tensors f, const fd_net *net, const char 
         what = "unknown tensor"; name = "net.other"; break;
     case 3: g.meta[g.metas++] = (fd_meta){ "arch.other", "3" };
         what = "unknown key in the metadata"; name = "arch.other"; break;
-    case 4: case 5: case 6: case 7: case 8: case 9: {
+    case 12: g.tensor[3].n[g.tensor[3].nd++] = 1; what = shape; name = g.tensor[3].name; break;
+    case 4: case 5: case 6: case 7: case 8: case 9: case 13: case 14: {
+        const int j = k < 10 ? k - 4 : k - 7;
         static const char *const key[] = { "arch.width", "arch.width", "adam.lr", "arch.nd",
-                                           "adam.step", "net.version" };
-        static const char *const value[] = { NULL, "3x", "nan", "99999999999", "-4", "2" };
+                                           "adam.step", "net.version", "arch.width", "arch.in" };
+        static const char *const value[] = { NULL, "3x", "nan", "99999999999", "-4", "2", "",
+                                             "-99999999999" };
         static const char *const text[] = {
             "missing in the metadata", "not a number in the metadata",
             "not a number in the metadata", "not a number in the metadata",
-            "step must be 0..2147483646, is", "net.version is not 1: not a checkpoint of ours" };
-        while (strcmp(g.meta[i].key, key[k - 4])) i++;
-        if (value[k - 4]) g.meta[i].value = value[k - 4];
+            "step must be 0..2147483646, is", "net.version is not 1: not a checkpoint of ours",
+            "missing in the metadata", "not a number in the metadata" };
+        while (strcmp(g.meta[i].key, key[j])) i++;
+        if (value[j]) g.meta[i].value = value[j];
         else g.meta[i] = g.meta[--g.metas];
-        what = text[k - 4];
-        name = k == 9 ? cut : k == 8 ? "" : key[k - 4];
+        what = text[j];
+        name = k == 9 ? cut : k == 8 ? "" : key[j];
         break;
     }
     case 10: while (strcmp(g.meta[i].key, "arch.nd")) i++;
@@ -1412,7 +1417,7 @@ static void test_checkpoints(fd_arena mem)
     fd_net_save(a.st, path, net, o, NULL, a);
     fd_tensors f = fd_tensors_load(&a, path);
     OK(f.count == 4 * net->parts && f.metas > 20, "%s", explain(a.st));
-    for (int k = 0; k < 12; k++) wrong_checkpoint(k, f, net, cut, a);
+    for (int k = 0; k < 15; k++) wrong_checkpoint(k, f, net, cut, a);
     /* a part of a type that is not one of numbers */
     FILE *from = fopen(path, "rb"), *to = fopen(cut, "wb");
     const char *part = "\"net.lift0.w\":{\"dtype\":\"", *at = part;
@@ -1439,6 +1444,8 @@ static void test_checkpoints(fd_arena mem)
        "%s", explain(a.st));
     a.st->code = 0;
     o->count++;
+    OK(!fd_net_save(a.st, cut, NULL, o, NULL, a) && !fd_net_restore(&a, cut, NULL, &og).count
+       && !og && !a.st->code, "no network: %s", explain(a.st));
     fd_net_load(&a, test_path("absent.safetensors"), &got, NULL);
     OK(!got && a.st->code == FD_EIO, "%s", explain(a.st));
     a.st->code = 0;
@@ -1790,6 +1797,80 @@ static void test_zero_rates(fd_arena a)
     a.st->code = FD_OK;
 }
 
+/* f(0) + f(x + y) - f(x) - f(y) of a network on 8 points: 0 where it is affine */
+static double bent(const fd_net *net, const fd_space *s, fd_real *out, fd_arena a)
+{
+    fd_real x[4][8] = { { 0 } };
+    double off = 0;
+    fd_normal(fd_seed(5), 16, x[1]);
+    for (int i = 0; i < 8; i++) x[3][i] = x[1][i] + x[2][i];
+    if (!net) return NAN;
+    forward(net, s, 4, x[0], NULL, out, FD_EVAL, a);
+    for (int i = 0; i < 8; i++)
+        off = fmax(off, fabs((double)out[i] + (double)out[24 + i] - (double)out[8 + i]
+                             - (double)out[16 + i]));
+    return off;
+}
+
+/* A Fourier operator with linear = 1 has no activation that x passes, those of its channel MLPs
+ * among them; with FD_IDENTITY for all of them it is the same network. */
+static void test_linear(fd_arena mem)
+{
+    for (int mix = 0; mix < 4; mix += 3) {
+        fd_arena a = mem;
+        fd_arch h = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 2,
+                      .fno = { .modes = { 5 }, .lift = 3, .proj = 3, .mix = mix } };
+        fd_arch line = h, same = h;
+        line.fno.linear = 1;
+        same.act = FD_IDENTITY;
+        fd_space s = fd_grid(&a, 1, (int[]){ 8 }, NULL, NULL, 1);
+        fd_real y[3][32];
+        OK(bent(fd_net_new(&a, &h, fd_seed(4)), &s, y[0], a) > 1e-3, "mix %d, bent", mix);
+        NEAR(bent(fd_net_new(&a, &line, fd_seed(4)), &s, y[1], a), 0, TOL(1e-13, 1e-5),
+             "mix %d, linear", mix);
+        bent(fd_net_new(&a, &same, fd_seed(4)), &s, y[2], a);
+        OK(mix || !memcmp(y[1], y[2], sizeof y[1]), "identities");
+    }
+}
+
+/* A level so small that less than one mode is left of an axis keeps one; groups of norms divide the
+ * width, in the end 1. */
+static void test_least(fd_arena a)
+{
+    const fd_arch uno = { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2,
+                          .fno.modes = { 3 },
+                          .u = { .levels = 2, .mult = { 1, 1 }, .scale = { 1, .1 } } };
+    const fd_arch unet = { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 3,
+                           .layers = 1, .fno.modes = { 3 }, .u.levels = 1 };
+    fd_net *net = fd_net_new(&a, &uno, fd_seed(1)), *odd = fd_net_new(&a, &unet, fd_seed(1));
+    int seen = 0;
+    for (int i = 0; net && i < net->parts; i++)
+        if (!strcmp(net->part[i].name, "step2.spectral")) seen = net->part[i].n[0];
+    OK(seen == 1, "%d modes", seen);
+    OK(odd && odd->arch.fno.groups == 1, "groups: %s", explain(a.st));
+}
+
+/* A rate whose steps end before it has grown is the last one; a gradient whose square is no number
+ * changes nothing. */
+static void test_ends(fd_arena a)
+{
+    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 2,
+                           .layers = 1, .fno.modes = { 2 } };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+    fd_adam how = fd_adam_default(FD_ADAMW);
+    how.warmup = 10, how.steps = 5, how.lr = .1, how.lr_end = .02;
+    fd_opt *o = fd_opt_new(&a, net, &how);
+    if (!o) { OK(0, "%s", explain(a.st)); return; }
+    NEAR(fd_opt_rate(o, 4), .04, 1e-15, "it grows");
+    NEAR(fd_opt_rate(o, 12), .02, 1e-15, "and is the last one then");
+    const fd_real kept = net->w[0];
+    net->g[0] = (fd_real)TOL(1e200, 1e25);
+    const double norm = fd_opt_step(o, net, a.st);
+    OK(norm > 1e24 && a.st->code == FD_ENAN && net->w[0] == kept && o->step == 0, "%s",
+       explain(a.st));
+    a.st->code = FD_OK;
+}
+
 /* the same without a file; and configurations whose numbers are each in their range, but whose
  * product is not */
 static void test_ranges(fd_arena mem)
@@ -1837,6 +1918,8 @@ static void test_ranges(fd_arena mem)
         { { .kind = FD_FNO_BLOCK, .nd = 3, .in = 1, .out = 1, .width = 65536,
             .field = { .kind = FD_SIREN, .pool = 64 } },
           "network too large" },
+        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 65536, .layers = 3,
+            .inr = { .mod = FD_MOD_WEIGHTS, .latent = 4 } }, "network too large" },
         { { UVIT, .grid = { 65536, 65536, 65536 } }, "the grid has too many points" } };
 #undef UVIT
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -1853,6 +1936,9 @@ static void test_ranges(fd_arena mem)
     test_field_defaults(mem);
     test_optimiser_numbers(mem);
     test_zero_rates(mem);
+    test_linear(mem);
+    test_least(mem);
+    test_ends(mem);
 }
 
 void test_networks(void)
