@@ -312,23 +312,25 @@ static fd_var *some(fd_tape *t, int nd, const int n[])
     return fd_param(t, nd, n, x, NULL);
 }
 
-static void do_rows(fd_arena a)
+static void rows_on(int mode, fd_arena a)
 {
     const fd_real weight[3] = { 1, 2, 3 };
-    for (int mode = FD_GRAD; mode <= FD_GRAD2; mode++)
-        for (int k = 0; k < 3; k++) {
-            fd_tape t = fd_tape_begin(&a, mode);
-            fd_var *x = some(&t, 3, (int[]){ 1, 3, 4 }), *c = some(&t, 1, (int[]){ 4 });
-            fd_var *q[3] = { x, c, c }, *y = NULL;
-            if (k == 0) y = fd_softmax(&t, x);
-            if (k == 1) y = fd_layernorm(&t, x, c, c, .1);
-            if (k == 2) y = fd_attention_over(&t, x, x, x, 2, weight);
-            if (mode == FD_GRAD2) { twice(&t, y, k == 1 ? 2 : 1, q); continue; }
-            fd_grad(&t, y, NULL, k == 1 ? 2 : 1, q, q);
-            if (q[0]) eat(12, q[0]->x);
-            fd_tape_end(&t);
-        }
+    for (int k = 0; k < 3; k++) {
+        fd_tape t = fd_tape_begin(&a, mode);
+        fd_var *x = some(&t, 3, (int[]){ 1, 3, 4 }), *c = some(&t, 1, (int[]){ 4 });
+        fd_var *q[3] = { x, c, c }, *y = NULL;
+        if (k == 0) y = fd_softmax(&t, x);
+        if (k == 1) y = fd_layernorm(&t, x, c, c, .1);
+        if (k == 2) y = fd_attention_over(&t, x, x, x, 2, weight);
+        if (mode == FD_GRAD2) { twice(&t, y, k == 1 ? 2 : 1, q); continue; }
+        fd_grad(&t, y, NULL, k == 1 ? 2 : 1, q, q);
+        if (q[0]) eat(12, q[0]->x);
+        fd_tape_end(&t);
+    }
 }
+
+static void do_rows(fd_arena a) { rows_on(FD_GRAD2, a); }
+static void do_fused(fd_arena a) { rows_on(FD_GRAD, a); }
 
 static void do_stencils(fd_arena a)
 {
@@ -386,7 +388,7 @@ static void do_own(fd_arena a)
     if (raw.eval) raw.eval(raw.self, &s, 2, x, time, y, a), eat(10, y);
 }
 
-static void do_fields(fd_arena a)
+static void fields_of(int from, int to, fd_arena a)
 {
     static const fd_arch arch[] = {
         { NET(FD_SIREN, 1), .width = 3, .layers = 1, .inr = { .mod = FD_MOD_WEIGHTS, .omega = 2 } },
@@ -397,7 +399,7 @@ static void do_fields(fd_arena a)
         { NET(FD_FNO_BLOCK, 1), .width = 3, .layers = 1, .time = FD_TIME_FILM, .embed = 4,
           .fno = { .modes = { 3 }, .lift = -1, .proj = -1 } } };
     fd_space s = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
-    for (int k = 0; k < 4; k++) {
+    for (int k = from; k < to; k++) {
         fd_arena mem = a;
         fd_net *f = fd_net_new(&mem, &arch[k], fd_seed(1));
         fd_tape t = fd_tape_begin(&mem, k == 1 ? FD_EVAL : FD_GRAD2);
@@ -409,6 +411,9 @@ static void do_fields(fd_arena a)
         if (k != 1) fd_backward(&t, y);
     }
 }
+
+static void do_fields(fd_arena a) { fields_of(0, 2, a); }
+static void do_positions(fd_arena a) { fields_of(2, 4, a); }
 
 /* ---- Starving -------------------------------------------------------------------------------- */
 
@@ -461,8 +466,9 @@ int main(int argc, char **argv)
         { "posteriors", do_posteriors }, { "chains", do_chains }, { "bridges", do_bridges },
         { "policies", do_policies }, { "losses", do_losses }, { "moves", do_moves },
         { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "maps", do_maps },
-        { "rows", do_rows }, { "stencils", do_stencils }, { "spectra", do_spectra },
-        { "own", do_own }, { "fields", do_fields }, { "files", do_files },
+        { "rows", do_rows }, { "fused", do_fused }, { "stencils", do_stencils },
+        { "spectra", do_spectra }, { "own", do_own }, { "fields", do_fields },
+        { "positions", do_positions }, { "files", do_files },
         { "checkpoints", do_checkpoints }, { "foreign", do_foreign }, { "reading", do_reading } };
     const char *prefix = argc > 1 ? argv[1] : "";
     const long most = argc > 2 ? strtol(argv[2], NULL, 10) : LONG_MAX;
