@@ -293,14 +293,14 @@ static void do_more_bridges(fd_arena a)
 /* y, the gradient of its squares for x [n], and the gradient of that */
 static void twice(fd_tape *t, fd_var *y, int n, fd_var *const x[])
 {
-    fd_var *d[3] = { NULL, NULL, NULL }, *sum = NULL;
+    fd_var *d[3] = { NULL, NULL, NULL }, *all = NULL;
     if (y) eat(fd_count(y), y->x);
     fd_grad(t, fd_map(t, y, FD_SQUARE), NULL, n, x, d);
     for (int i = 0; i < n; i++) {
         d[i] = fd_sum_to(t, fd_map(t, d[i], FD_SQUARE), 0, NULL);
-        sum = i ? fd_add(t, sum, d[i]) : d[i];
+        all = i ? fd_add(t, all, d[i]) : d[i];
     }
-    fd_grad(t, sum, NULL, n, x, d);
+    fd_grad(t, all, NULL, n, x, d);
     for (int i = 0; i < n; i++) if (d[i]) eat(fd_count(d[i]), d[i]->x);
     fd_tape_end(t);
 }
@@ -396,7 +396,7 @@ static void fields_of(int from, int to, fd_arena a)
           .inr = { .mod = FD_MOD_SHIFT, .omega = 2, .inner = 1 } },
         { NET(FD_VIT, 1), .width = 4, .layers = 1, .grid = { 4 },
           .vit = { .heads = 2, .mlp = 3, .patch = { 2 }, .pos = FD_POS_LEARNED } },
-        { NET(FD_FNO_BLOCK, 1), .width = 3, .layers = 1, .time = FD_TIME_FILM, .embed = 4,
+        { NET(FD_FNO_BLOCK, 1), .width = 3, .layers = 1, .time = FD_TIME_FILM,
           .fno = { .modes = { 3 }, .lift = -1, .proj = -1 } } };
     fd_space s = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
     for (int k = from; k < to; k++) {
