@@ -376,9 +376,9 @@ static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
         fd_var *dx[4] = { NULL, NULL, NULL, NULL };
         int used = 0;
         if (!v->needs || !v->d || !v->op) continue;
+        FD_ASSERT(!v->op->once || t->mode != FD_GRAD2);    /* there these are composed */
         for (int i = 0; i < 4; i++) used |= v->src[i] && v->src[i]->needs;
         if (!used) continue;
-        FD_ASSERT(!v->op->once || t->mode != FD_GRAD2);    /* there these are composed */
         v->op->vjp(t, v, v->d, dx);
         for (int i = 0; i < 4 && !st->code; i++)
             if (v->src[i] && v->src[i]->needs) tape_accumulate(t, v->src[i], dx[i]);
@@ -983,7 +983,7 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
     fd_arena scratch = *t->mem;
     p = spec_hat(t, s, 0, x, p, y->needs, &scratch);
     e = spec_hat(t, s, 1, z, e, y->needs, &scratch);
-    if (!p || !e) return NULL;
+    if (t->mem->st->code) return NULL;
     if (y->needs) {
         ((struct spec *)y->aux)->hat[0] = p;
         ((struct spec *)y->aux)->hat[1] = e;
@@ -1569,8 +1569,8 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
     static const struct fd_op op = { "fd_regrid", op_along_vjp, 0 };
     int out[FD_MAXD], to = back ? n : m, from = back ? m : n;
     if (!M) return NULL;
-    FD_ASSERT(x->n[axis] == from);
     ptrdiff_t outer = op_outer(x, axis), inner = op_inner(x, axis);
+    FD_ASSERT(x->n[axis] == from);
     if (outer > INT_MAX || inner > INT_MAX)
         return TAPE_FAIL(t, op.name, "too many entries");
     for (int i = 0; i < x->nd; i++) out[i] = i == axis ? to : x->n[i];
@@ -2824,7 +2824,7 @@ static struct coord_part *coord_parts(fd_pass *p, const fd_arch *a, struct coord
 /* w, with modulated weights, whose changes are at `at`, one for each sample */
 static fd_var *coord_weight(fd_tape *t, fd_var *w, fd_var *mods, int *at)
 {
-    if (!mods || !w) return w;
+    if (!mods) return w;
     int size = (int)fd_count(w), n[3] = { mods->n[0], w->nd == 2 ? w->n[0] : 1, w->n[w->nd - 1] };
     fd_var *d = fd_slice(t, mods, 1, *at, size);
     *at += size;
@@ -4287,6 +4287,7 @@ static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_r
         break;
     MAP_TABLE
 #undef X
+    default: break;
     }
 #undef MAP_LOOP
 }
@@ -4946,6 +4947,7 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
                 break;
             SPEC_CASES
             SPEC_MORE
+            default: break;
 #undef ROWS
 #undef SPEC_FOLD
 #undef SPEC_PART
@@ -4985,6 +4987,7 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
                             ahead); \
             break;
         SPEC_CASES
+        default: break;
 #undef ROWS
         }
     }
@@ -5916,7 +5919,7 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
 {
     static const struct fd_op op = { "layers of sines", fuse_waves_vjp, 1 };
-    if (!ws || !ss || !last) return NULL;
+    if (!ws || !ss) return NULL;
     const int b = x->n[0], points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1];
     const int L = ss->n[1] / 2, thin = out <= THIN;
     const int tile = fuse_rows(w, 4 * w, points), tiles = (points + tile - 1) / tile;

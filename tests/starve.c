@@ -375,6 +375,21 @@ static fd_var *page(fd_pass *p, fd_var *x, const void *self)
     return fd_channels_first(p, fd_dense_layer(p, "out", h, 4, 1));
 }
 
+/* the gradient of a gradient for what was hidden before; a sum of so many that it is cut */
+static void do_hidden(fd_arena a)
+{
+    const int n[3] = { 1, 5, 1 }, m[4] = { 2, 1, 1, 2 }, many[1] = { 70000 };
+    for (int k = 0; k < 2; k++) {
+        fd_tape t = fd_tape_begin(&a, FD_GRAD2);
+        fd_var *x = some(&t, 3, n), *w = some(&t, 4, m), *d = NULL;
+        if (k) x = fd_input(&t, 1, many, fd_new(&a, fd_real, many[0]));
+        if (k) d = fd_sum_to(&t, x, 0, NULL);
+        else fd_grad(&t, fd_spectral(&t, x, w, 1, (int[]){ 0 }, (int[]){ 1 }), NULL, 1, &x, &d);
+        if (k && d) eat(1, d->x);
+        if (!k) twice(&t, d, 1, &w);
+    }
+}
+
 static void do_own(fd_arena a)
 {
     fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 1);
@@ -467,8 +482,8 @@ int main(int argc, char **argv)
         { "policies", do_policies }, { "losses", do_losses }, { "moves", do_moves },
         { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "maps", do_maps },
         { "rows", do_rows }, { "fused", do_fused }, { "stencils", do_stencils },
-        { "spectra", do_spectra }, { "own", do_own }, { "fields", do_fields },
-        { "positions", do_positions }, { "files", do_files },
+        { "spectra", do_spectra }, { "hidden", do_hidden }, { "own", do_own },
+        { "fields", do_fields }, { "positions", do_positions }, { "files", do_files },
         { "checkpoints", do_checkpoints }, { "foreign", do_foreign }, { "reading", do_reading } };
     const char *prefix = argc > 1 ? argv[1] : "";
     const long most = argc > 2 ? strtol(argv[2], NULL, 10) : LONG_MAX;

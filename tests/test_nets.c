@@ -377,6 +377,12 @@ static void fit_errors(fd_tape *t, const fd_space *s, const fd_cov *c, const fd_
     OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_cov_apply"), "%s",
        explain(a.st));
     a.st->code = 0;
+    vw = fd_input(t, 2, (int[]){ 2, (int)s->points }, x);
+    done = !fd_mse_loss(t, s, vw, y, NULL) && a.st->code == FD_ESHAPE;
+    a.st->code = 0;
+    vw = fd_input(t, 3, (int[]){ 1, 2, (int)s->points - 1 }, x);
+    OK(done && !fd_mse_loss(t, s, vw, y, NULL) && a.st->code == FD_ESHAPE, "%s", explain(a.st));
+    a.st->code = 0;
     OK(!fd_mse_loss(t, s, NULL, y, NULL) && !fd_cov_apply(t, c, 1, NULL)
        && !fd_cov_apply(t, NULL, 1, vw) && !a.st->code, "NULL");
 }
