@@ -1879,62 +1879,63 @@ static void test_ends(fd_arena a)
 
 /* the same without a file; and configurations whose numbers are each in their range, but whose
  * product is not */
+#define UVIT .kind = FD_UVIT, .nd = 3, .in = 65536, .out = 65536, .width = 4, .layers = 1
+static const struct { fd_arch a; const char *says; } out_of_range[] = {
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = INT_MIN }, "width must be" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
+        .field = { .kind = FD_SIREN, .layers = -56 } }, "field.layers must be" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
+        .field = { .kind = FD_SIREN, .layers = 1000000000 } }, "field.layers must be" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .tscale = NAN }, "tscale must be" },
+    { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .inr.omega = INFINITY },
+      "inr.omega must be" },
+    { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .fno.pad = { 0, 0, NAN } },
+      "fno.pad[2] must be" },
+    { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .fno.pad = { 0, 0, NAN } },
+      "FD_SIREN does not use: fno.pad[2]" },
+    { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .points.latent = 3 },
+      "FD_SIREN does not use: points.latent" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .fno.modes = { 3 } },
+      "FD_POINTS does not use: fno.modes[0]" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .vit.pos = FD_POS_NONE },
+      "FD_POINTS does not use: vit.pos" },
+    { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .fno.residual = 1 },
+      "FD_UNO does not use: fno.residual" },
+    { { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .vit.mlp = 8 },
+      "FD_FNO_SEPARABLE does not use: vit.mlp" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .inr.omega = 3 },
+      "without field.kind no network reads: inr.omega" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .field.kind = FD_SIREN,
+        .inr.blind = 1 }, "FD_FNO_BLOCK does not use: inr.blind" },
+    { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .field.width = 8 },
+      "FD_UNO does not use: field.width" },
+    { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .u.mult = { 0, 0, 0, 0, 0, -1 } },
+      "u.mult[5] must be" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .vit.qkv_bias = 7 },
+      "FD_FNO_BLOCK does not use: vit.qkv_bias" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .vit.qkv_bias = 7 },
+      "vit.qkv_bias must be" },
+    { { UVIT, .vit.patch = { 64, 64, 64 }, .grid = { 64, 64, 64 } }, "network too large" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 65536, .layers = 9999,
+        .time = FD_TIME_FILM },
+      "network too large" },
+    { { .kind = FD_FNO_BLOCK, .nd = 3, .in = 1, .out = 1, .width = 65536,
+        .field = { .kind = FD_SIREN, .pool = 64 } },
+      "network too large" },
+    { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 65536, .layers = 3,
+        .inr = { .mod = FD_MOD_WEIGHTS, .latent = 4 } }, "network too large" },
+    { { UVIT, .grid = { 65536, 65536, 65536 } }, "the grid has too many points" } };
+#undef UVIT
+
 static void test_ranges(fd_arena mem)
 {
-#define UVIT .kind = FD_UVIT, .nd = 3, .in = 65536, .out = 65536, .width = 4, .layers = 1
-    static const struct { fd_arch a; const char *says; } bad[] = {
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = INT_MIN }, "width must be" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
-            .field = { .kind = FD_SIREN, .layers = -56 } }, "field.layers must be" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
-            .field = { .kind = FD_SIREN, .layers = 1000000000 } }, "field.layers must be" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .tscale = NAN }, "tscale must be" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .inr.omega = INFINITY },
-          "inr.omega must be" },
-        { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .fno.pad = { 0, 0, NAN } },
-          "fno.pad[2] must be" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .fno.pad = { 0, 0, NAN } },
-          "FD_SIREN does not use: fno.pad[2]" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .points.latent = 3 },
-          "FD_SIREN does not use: points.latent" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .fno.modes = { 3 } },
-          "FD_POINTS does not use: fno.modes[0]" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .vit.pos = FD_POS_NONE },
-          "FD_POINTS does not use: vit.pos" },
-        { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .fno.residual = 1 },
-          "FD_UNO does not use: fno.residual" },
-        { { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .vit.mlp = 8 },
-          "FD_FNO_SEPARABLE does not use: vit.mlp" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .inr.omega = 3 },
-          "without field.kind no network reads: inr.omega" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .field.kind = FD_SIREN,
-            .inr.blind = 1 }, "FD_FNO_BLOCK does not use: inr.blind" },
-        { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .field.width = 8 },
-          "FD_UNO does not use: field.width" },
-        { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .u.mult = { 0, 0, 0, 0, 0, -1 } },
-          "u.mult[5] must be" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .vit.qkv_bias = 7 },
-          "FD_FNO_BLOCK does not use: vit.qkv_bias" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .vit.qkv_bias = 7 },
-          "vit.qkv_bias must be" },
-        { { UVIT, .vit.patch = { 64, 64, 64 }, .grid = { 64, 64, 64 } }, "network too large" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 65536, .layers = 9999,
-            .time = FD_TIME_FILM },
-          "network too large" },
-        { { .kind = FD_FNO_BLOCK, .nd = 3, .in = 1, .out = 1, .width = 65536,
-            .field = { .kind = FD_SIREN, .pool = 64 } },
-          "network too large" },
-        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 65536, .layers = 3,
-            .inr = { .mod = FD_MOD_WEIGHTS, .latent = 4 } }, "network too large" },
-        { { UVIT, .grid = { 65536, 65536, 65536 } }, "the grid has too many points" } };
-#undef UVIT
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof out_of_range / sizeof *out_of_range; i++) {
         fd_arena a = mem;
-        done = fd_net_count(&bad[i].a, a) == 0 && a.st->code != FD_ENOMEM;
-        OK(done && strstr(explain(a.st), bad[i].says), "%d: %s", (int)i, explain(a.st));
+        done = fd_net_count(&out_of_range[i].a, a) == 0 && a.st->code != FD_ENOMEM;
+        OK(done && strstr(explain(a.st), out_of_range[i].says), "%d: %s", (int)i, explain(a.st));
         a.st->code = FD_OK;
-        done = !fd_net_new(&a, &bad[i].a, fd_seed(1));
-        OK(done && strstr(explain(a.st), bad[i].says), "%d: %s", (int)i, explain(a.st));
+        done = !fd_net_new(&a, &out_of_range[i].a, fd_seed(1));
+        OK(done && strstr(explain(a.st), out_of_range[i].says), "%d: %s", (int)i, explain(a.st));
         a.st->code = FD_OK;
     }
     test_weights(mem);
