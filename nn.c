@@ -132,7 +132,7 @@ static void taps_gradient(const struct taps *s, const fd_real *x, const fd_real 
 
 struct fd_op {
     const char *name;
-    /* sets dx[i] for each source with needs; a NULL is a gradient of zero */
+    /* sets dx[i] for each source with needs */
     void (*vjp)(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4]);
     int once;                   /* 1: the vjp is made of fused kernels that have no derivative */
 };
@@ -199,10 +199,8 @@ static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n
     ptrdiff_t count = 1, most = PTRDIFF_MAX / (ptrdiff_t)sizeof *x;
     int needs = 0;
     if (t->mem->st->code || t->mode == TAPE_PLAN) return NULL;
-    for (int i = 0; i < nsrc; i++) {
-        if (!src[i]) return NULL;
+    for (int i = 0; i < nsrc; i++)
         needs |= t->mode != FD_EVAL && (src[i]->needs || src[i]->d == TAPE_HIDDEN);
-    }
     if (nd < 0 || nd > FD_MAXD)
         return TAPE_FAIL(t, name, "number of axes out of range", nd);
     for (int i = 0; i < nd; i++) {
@@ -378,16 +376,12 @@ static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
         fd_var *dx[4] = { NULL, NULL, NULL, NULL };
         int used = 0;
         if (!v->needs || !v->d || !v->op) continue;
+        FD_ASSERT(!v->op->once || t->mode != FD_GRAD2);    /* there these are composed */
         for (int i = 0; i < 4; i++) used |= v->src[i] && v->src[i]->needs;
         if (!used) continue;
-        if (v->op->once && t->mode == FD_GRAD2) {
-            fd_fail_name(t->mem->st, FD_EARG, "fd_grad", "gradient cannot be differentiated again",
-                         v->op->name);
-            return;
-        }
         v->op->vjp(t, v, v->d, dx);
         for (int i = 0; i < 4 && !st->code; i++)
-            if (v->src[i] && v->src[i]->needs && dx[i]) tape_accumulate(t, v->src[i], dx[i]);
+            if (v->src[i] && v->src[i]->needs) tape_accumulate(t, v->src[i], dx[i]);
         if (t->rooms) tape_hold(t, v->d, -1);
         for (int i = 0; t->rooms && i < t->rooms->n; i++) t->rooms->room[i].busy = 0;
     }
@@ -552,7 +546,7 @@ static fd_var *op_gate_slope(fd_tape *t, fd_var *x, fd_var *v, fd_var *dv)
     return fd_add(t, s, fd_mul(t, x, ds));
 }
 
-/* f'(x) as a variable, where y = f(x). It is NULL for a derivative of 0 and for a failure. */
+/* f'(x) as a variable, where y = f(x). */
 static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
 {
     fd_var *z;
@@ -575,8 +569,7 @@ static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
     case FD_RELU:    return op_map(t, x, MAP_STEP);
     case FD_IDENTITY: return tape_filled(t, x, 1);
     case MAP_CDF:    return op_map(t, x, MAP_PDF);
-    case MAP_PDF:    return fd_affine(t, fd_mul(t, x, y), -1, 0);
-    default:         return NULL;
+    default:         return fd_affine(t, fd_mul(t, x, y), -1, 0);                  /* MAP_PDF */
     }
 }
 
@@ -585,8 +578,7 @@ static void op_map_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_var *x = y->src[0];
     int f = y->i[0];
     if (t->mode == FD_GRAD2) {
-        fd_var *slope = op_map_slope(t, x, y, f);
-        if (slope) dx[0] = fd_mul(t, dy, slope);
+        dx[0] = fd_mul(t, dy, op_map_slope(t, x, y, f));
     } else {
         dx[0] = tape_like(t, x);
         if (dx[0]) map_run(f, fd_count(x), x->x, y->x, dy->x, dx[0]->x);
@@ -804,7 +796,6 @@ static fd_var *op_pad(fd_tape *t, fd_var *x, int axis, int from, int total)
 {
     static const struct fd_op op = { "fd_pad", op_pad_vjp, 0 };
     int n[FD_MAXD];
-    if (!x) return NULL;
     for (int i = 0; i < x->nd; i++) n[i] = i == axis ? total : x->n[i];
     fd_var *y = tape_push(t, &op, x->nd, n, 1, &x);
     if (!y) return NULL;
@@ -992,7 +983,7 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
     fd_arena scratch = *t->mem;
     p = spec_hat(t, s, 0, x, p, y->needs, &scratch);
     e = spec_hat(t, s, 1, z, e, y->needs, &scratch);
-    if (!p || !e) return NULL;
+    if (t->mem->st->code) return NULL;
     if (y->needs) {
         ((struct spec *)y->aux)->hat[0] = p;
         ((struct spec *)y->aux)->hat[1] = e;
@@ -1006,10 +997,10 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
                       const int lo[], const int hi[])
 {
     int each = w->nd == axes + 2;
-    int ok = x->nd == axes + 2 && (each || w->nd == axes + 3) && w->n[w->nd - 1] == 2;
+    int ok = axes >= 1 && axes <= 3 && x->nd == axes + 2 && (each || w->nd == axes + 3);
     memset(s, 0, sizeof *s);
-    if (ok) ok = axes >= 1 && axes <= 3 && x->n[axes + 1] == w->n[axes];
-    for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
+    if (ok) ok = w->n[w->nd - 1] == 2 && x->n[axes + 1] == w->n[axes];
+    for (int i = 0; i < axes && ok; i++) ok = w->n[i] == (long long)hi[i] - lo[i] + 1;
     if (!ok)
         return !FD_FAIL(st, FD_ESHAPE, "fd_spectral",
                         "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", x->nd,
@@ -1029,7 +1020,7 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
         s->hi[i] = hi[i];
         s->points *= n;
         s->modes *= w->n[i];
-        if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2))
+        if (lo[i] < -(n / 2) || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2))
             return !FD_FAIL(st, FD_ESHAPE, "fd_spectral",
                             "too few points for the modes: points, lo, hi", n, lo[i], hi[i]);
     }
@@ -1051,7 +1042,7 @@ static fd_var *layer_composed(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_va
     int n[FD_MAXD] = { 1, 1, 1, 1, 1, 1 };
     fd_var *v = fd_matmul(t, 0, 0, h, w);
     fd_var *u = fd_add(t, fd_spectral(t, h, R, axes, lo, hi), v);
-    if (!u || !ss) return NULL;
+    if (!ss) return NULL;
     if (ss->nd > 1) {
         n[0] = ss->n[0];
         n[axes + 1] = ss->n[2];
@@ -1227,7 +1218,6 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
 /* [b][n][d] as [b][heads][n][d / heads] */
 static fd_var *attend_split(fd_tape *t, fd_var *x, int heads)
 {
-    if (!x) return NULL;
     x = fd_reshape(t, x, 4, (int[]){ x->n[0], x->n[1], heads, x->n[2] / heads });
     return fd_permute(t, x, (int[]){ 0, 2, 1, 3 });
 }
@@ -1236,7 +1226,6 @@ static fd_var *attend_split(fd_tape *t, fd_var *x, int heads)
  * the tape */
 static fd_var *attend_composed(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
 {
-    if (!q || !k || !v) return NULL;
     fd_var *p = fd_matmul(t, 0, 1, attend_split(t, q, heads), attend_split(t, k, heads));
     p = fd_softmax(t, fd_affine(t, p, 1 / sqrt((double)(q->n[2] / heads)), 0));
     p = fd_matmul(t, 0, 0, p, attend_split(t, v, heads));
@@ -1314,7 +1303,8 @@ static void op_unpatches_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *op_cut(fd_tape *t, const struct fd_op *op, fd_var *x, int axes, const int n[],
                       const int p[], int cut)
 {
-    int N[3] = { 1, 1, 1 }, P[3] = { 1, 1, 1 }, out[FD_MAXD], b = x->n[0], size = 1, tokens = 1;
+    int N[3] = { 1, 1, 1 }, P[3] = { 1, 1, 1 }, out[FD_MAXD], b = x->n[0], c = row_last(x);
+    long long size = cut ? c : 1, tokens = 1;         /* numbers, or points, of a patch */
     for (int i = 0; i < axes; i++) {
         N[3 - axes + i] = n[i];
         P[3 - axes + i] = p[i];
@@ -1323,16 +1313,17 @@ static fd_var *op_cut(fd_tape *t, const struct fd_op *op, fd_var *x, int axes, c
                              p[i], n[i]);
         size *= p[i];
         tokens *= n[i] / p[i];
+        if (size > INT_MAX || tokens > INT_MAX)
+            return TAPE_FAIL(t, op->name, "too many points: axis, points", i, n[i]);
     }
-    int c = row_last(x);
     if (!cut && (x->nd != 3 || x->n[1] != tokens || c % size))
         return TAPE_FAIL(t, op->name, "wants [b][tokens][patch * ch]: axes, tokens, patch",
                          x->nd, tokens, size);
-    if (!cut) c /= size;
+    if (!cut) c /= (int)size;
     out[0] = b;
     for (int i = 0; i < axes; i++) out[i + 1] = n[i];
     out[axes + 1] = c;
-    fd_var *y = cut ? tape_push(t, op, 3, (int[]){ b, tokens, size * c }, 1, &x)
+    fd_var *y = cut ? tape_push(t, op, 3, (int[]){ b, (int)tokens, (int)size }, 1, &x)
                     : tape_push(t, op, axes + 2, out, 1, &x);
     if (!y) return NULL;
     y->i[0] = axes;
@@ -1360,6 +1351,16 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
     return op_cut(t, &op, x, axes, n, p, 0);
 }
 
+/* 1 where the boundaries of the axes, NULL for the usual ones, are those of fd.h */
+static int op_bounded(fd_tape *t, const char *where, int axes, const int bc[])
+{
+    for (int i = 0; i < axes && bc; i++)
+        if (bc[i] < FD_PERIODIC || bc[i] > FD_MIXED)
+            return !FD_FAIL(t->mem->st, FD_EARG, where, "unknown boundary: axis, boundary", i,
+                            bc[i]);
+    return 1;
+}
+
 /* --- Convolutions: a product with the 3^axes neighbours of each point, [rows][3^axes * c] --- */
 
 static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const int bc[], int back);
@@ -1374,7 +1375,6 @@ static void op_stencil_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const int bc[], int back)
 {
     static const struct fd_op op = { "fd_conv3", op_stencil_vjp, 0 };
-    if (!x) return NULL;
     struct stencil_grid g = { { 1, 1, 1 }, { STENCIL_ZERO, STENCIL_ZERO, STENCIL_ZERO },
                               { 1, 1, 1 }, n[axes + 1], 1, n[0] };
     for (int i = 0; i < axes; i++) {
@@ -1408,10 +1408,9 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[])
     for (int i = 0; i < axes; i++) {
         if (w->n[i] != 3)
             return TAPE_FAIL(t, where, "the kernel is 3 points wide: axis, length", i, w->n[i]);
-        if (bc && (bc[i] < FD_PERIODIC || bc[i] > FD_MIXED))
-            return TAPE_FAIL(t, where, "unknown boundary: axis, boundary", i, bc[i]);
         parts *= 3;
     }
+    if (!op_bounded(t, where, axes, bc)) return NULL;
     int ci = row_last(x), co = row_last(w);
     if (w->n[axes] != ci)
         return TAPE_FAIL(t, where, "channels differ", ci, w->n[axes]);
@@ -1454,7 +1453,6 @@ static void taps_g_vjp(fd_tape *t, fd_var *g, fd_var *dg, fd_var *dx[4])
 static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, int back)
 {
     static const struct fd_op op = { "fd_stencil", taps_a_vjp, 0 };
-    if (!x || !w) return NULL;
     struct taps *own = taps_new(t->mem, s, back);
     fd_var *y = own ? tape_push(t, &op, x->nd, x->n, 2, (fd_var *[]){ x, w }) : NULL;
     if (!y) return NULL;
@@ -1468,7 +1466,6 @@ static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, 
 static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y)
 {
     static const struct fd_op op = { "fd_stencil", taps_g_vjp, 0 };
-    if (!x || !y) return NULL;
     int shape[4], axes = x->nd - 2;
     for (int i = 0; i < axes; i++) shape[i] = s->ax[3 - axes + i].wide;
     shape[axes] = s->c;
@@ -1495,7 +1492,6 @@ static void op_gather_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *op_gather(fd_tape *t, fd_var *x, const struct gather *g, int back)
 {
     static const struct fd_op op = { "fd_gather", op_gather_vjp, 0 };
-    if (!x) return NULL;
     int b = x->n[0], c = x->n[2], rows = back ? g->n : g->m;
     struct gather *own = fd_raw(t->mem, struct gather, 1);
     fd_var *y = own ? tape_push(t, &op, 3, (int[]){ b, rows, c }, 1, &x) : NULL;
@@ -1572,8 +1568,11 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
 {
     static const struct fd_op op = { "fd_regrid", op_along_vjp, 0 };
     int out[FD_MAXD], to = back ? n : m, from = back ? m : n;
-    if (!x || !M) return NULL;
+    if (!M) return NULL;
+    ptrdiff_t outer = op_outer(x, axis), inner = op_inner(x, axis);
     FD_ASSERT(x->n[axis] == from);
+    if (outer > INT_MAX || inner > INT_MAX)
+        return TAPE_FAIL(t, op.name, "too many entries");
     for (int i = 0; i < x->nd; i++) out[i] = i == axis ? to : x->n[i];
     fd_var *y = tape_push(t, &op, x->nd, out, 1, &x);
     if (!y) return NULL;
@@ -1582,9 +1581,6 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
     y->i[2] = n;
     y->i[3] = back;
     y->aux = (void *)(uintptr_t)M;                    /* read only */
-    ptrdiff_t outer = op_outer(x, axis), inner = op_inner(x, axis);
-    if (outer > INT_MAX || inner > INT_MAX)
-        return TAPE_FAIL(t, op.name, "too many entries");
     if (inner == 1)
         fd_gemm(0, !back, (int)outer, to, from, 1, x->x, from, M, n, 0, y->x, to, *t->mem);
     else
@@ -1636,6 +1632,7 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
     if (!x) return NULL;
     if (axes < 1 || axes > 3 || x->nd != axes + 2)
         return TAPE_FAIL(t, where, "wants [b][n..][ch]: axes, of x", axes, x->nd);
+    if (!op_bounded(t, where, axes, bc)) return NULL;
     for (int i = 0; i < axes && x; i++) {
         int m = n[i], was = x->n[i + 1];
         if (m < 1) return TAPE_FAIL(t, where, "axis has no entries: axis, length", i, m);
@@ -1685,6 +1682,7 @@ fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], c
                          x->nd, w->nd);
     if (row_last(x) != row_last(w))
         return TAPE_FAIL(t, where, "channels differ", row_last(x), row_last(w));
+    if (!op_bounded(t, where, axes, bc)) return NULL;
     for (int i = 0; i < axes; i++) {
         const int n = x->n[i + 1], wide = w->n[i];
         const double by = step[i], near = floor(by + .5);
@@ -1797,7 +1795,7 @@ static void net_declare(fd_pass *p, const char *name, int nd, const int n[], fd_
     fd_status *st = p->t->mem->st;
     double size = 1;
     int large = 0, i = p->next++;
-    if (st->code || (net->part && i >= net->parts)) return;        /* net_walk says so */
+    if (net->part && i >= net->parts) return;                      /* net_walk says so */
     if (net->w) {
         fd_part *part = &net->part[i];
         net_draw(part, first, fd_stream(p->rng, 'w', (uint32_t)i), net->w + part->at);
@@ -1878,7 +1876,7 @@ static fd_var *net_act(fd_tape *t, fd_var *x, int f) { return f < 0 ? x : fd_map
 static fd_var *net_like(fd_tape *t, fd_var *y, const fd_var *x)
 {
     int n[FD_MAXD];
-    if (!y || !x) return NULL;
+    if (!y) return NULL;
     memcpy(n, x->n, sizeof n);
     n[x->nd - 1] = y->n[y->nd - 1];
     return fd_reshape(t, y, x->nd, n);
@@ -1946,7 +1944,7 @@ static fd_var *net_label(fd_pass *p, int labels, int width)
                                      labels));
         row[i] = of < 0 ? labels : of;
     }
-    if (!row || !table) return NULL;
+    if (!row) return NULL;
     table = fd_gather(t, fd_reshape(t, table, 3, whole), b, 1, row, NULL);
     return fd_reshape(t, table, 2, (int[]){ b, width });
 }
@@ -2033,14 +2031,14 @@ static void places_at(const struct net_place *c, int nd, const fd_space *s, ptrd
     }
 }
 
-/* places and, with a clock, tscale * time at every point, [b][points][..]; NULL for neither */
+/* places and, with a clock, tscale * time at every point, [b][points][..] */
 static fd_var *net_places(fd_pass *p, const struct net_place *c, const fd_space *s, int clock,
                           double tscale)
 {
     const double wide = c->centred ? 2 : 1, from = c->centred ? -1 : 0;
     const int b = p->b, nd = p->net->arch.nd, more = places_count(c, nd) + clock;
     const int n[3] = { b, (int)s->points, more };
-    if (p->plan || !more) return NULL;
+    if (p->plan) return NULL;
     const ptrdiff_t size = s->points * more;
     fd_real *x = fd_raw(p->t->mem, fd_real, b * size);
     if (!x) return NULL;
@@ -2071,7 +2069,7 @@ static fd_var *net_input(fd_pass *p, const fd_arch *a, const struct net_place *c
 /* [b][ch][points] on another grid */
 static fd_var *net_regrid(fd_tape *t, const fd_space *s, fd_var *x, const int n[])
 {
-    int b = x ? x->n[0] : 1, ch = x ? x->n[1] : 1, m[FD_MAXD] = { b * ch }, to = 1;
+    int b = x->n[0], ch = x->n[1], m[FD_MAXD] = { b * ch }, to = 1;
     for (int i = 0; i < s->nd; i++) {
         m[i + 1] = s->n[i];
         to *= n[i];
@@ -2174,7 +2172,7 @@ static fd_var *net_factor(fd_tape *t, fd_var *x, int axis, fd_var *u)
         order[i] = i < axis || i == last ? i : i < last - 1 ? i + 1 : axis;
     for (int i = 0; i <= last; i++) back[order[i]] = i;
     x = fd_permute(t, x, order);
-    if (!x || !m) return NULL;
+    if (!x) return NULL;
     memcpy(shape, x->n, sizeof shape);
     shape[last - 1] = n;
     x = fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / (2 * r)), 2 * r });
@@ -2826,7 +2824,7 @@ static struct coord_part *coord_parts(fd_pass *p, const fd_arch *a, struct coord
 /* w, with modulated weights, whose changes are at `at`, one for each sample */
 static fd_var *coord_weight(fd_tape *t, fd_var *w, fd_var *mods, int *at)
 {
-    if (!mods || !w) return w;
+    if (!mods) return w;
     int size = (int)fd_count(w), n[3] = { mods->n[0], w->nd == 2 ? w->n[0] : 1, w->n[w->nd - 1] };
     fd_var *d = fd_slice(t, mods, 1, *at, size);
     *at += size;
@@ -2927,7 +2925,6 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
             g = fd_add(t, fd_sub(t, g, over), under);
         }
         m = fd_sub(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
-        if (m && !m->needs) m = fd_param(t, m->nd, m->n, m->x, NULL);
     }
     return m;
 }
@@ -2942,7 +2939,7 @@ static fd_var *coord_rate(fd_pass *p, const fd_arch *a)
 {
     const int n = a->inr.latent ? a->inr.latent : coord_extent(a);
     if (a->inr.rates) return fd_weight(p, "rate", 1, &n, fd_init_constant(a->inr.rate));
-    fd_real *rate = p->plan ? NULL : fd_raw(p->t->mem, fd_real, 1);
+    fd_real *rate = fd_raw(p->t->mem, fd_real, 1);
     if (rate) *rate = (fd_real)a->inr.rate;
     return fd_input(p->t, 1, (int[]){ 1 }, rate);
 }
@@ -2981,7 +2978,7 @@ static fd_var *coord_adapt(const fd_pass *p, const fd_arch *a, fd_var *x)
     }
     const struct coord_inner c = { &q, a, x };
     fd_real *zero = fd_new(t->mem, fd_real, (ptrdiff_t)n[0] * n[1]);
-    if (!zero || !x) return NULL;
+    if (!zero) return NULL;
     fd_var *by = coord_rate(&q, a), *m = fd_input(q.t, 2, n, zero);
     fd_var *y = coord_field(&c, fd_adapt(q.t, a->inr.inner, a->inr.clip, m, by, coord_loss, &c));
     if (!eval || !y) return y;
@@ -3009,7 +3006,7 @@ static fd_var *coord_page(fd_pass *p, fd_var *x, const void *self)
 /* where x is asked for as well: on the points of the answer */
 static fd_var *net_pixels(fd_pass *p, fd_var *x)
 {
-    if (p->to == p->s || p->plan) return x;
+    if (p->to == p->s) return x;
     if (p->to->basis || p->s->basis)
         return TAPE_FAIL(p->t, "fd_query",
                          "the network takes pixels where it answers: wants grids");
@@ -3263,6 +3260,8 @@ static fd_var *field_forward(fd_pass *p, fd_var *x, const void *self)
 
 /* --- The same blocks for networks of others: fields with any axes before the channels --- */
 
+static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd_space *s);
+
 /* 1 where the last axis of x is c, or x is missing */
 static int net_ends(fd_pass *p, const char *where, const fd_var *x, int c)
 {
@@ -3303,16 +3302,22 @@ fd_var *fd_norm_layer(fd_pass *p, const char *name, fd_var *x, int c, int groups
 fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int out,
                           const int modes[], int act)
 {
+    static const char where[] = "fd_spectral_layer";
     const fd_init normal = fd_init_normal(sqrt(1. / (in + out))), zero = fd_init_constant(0);
     struct fno_conv c = { name, in, out, { { 0 }, { 0 } }, normal, zero, 0 };
     int nd = p->net->arch.nd;
     for (int i = 0; i < nd; i++) {
+        if (modes[i] < 0 || modes[i] > 65536)
+            return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, where,
+                                     "modes must be 0..65536: axis, modes", i, modes[i]));
         c.k.hi[i] = modes[i];
         c.k.lo[i] = i < nd - 1 ? -modes[i] : 0;
     }
+    if (act < FD_EXP || act >= FD_MAPS)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, where, "no such map", act));
     if (h && h->nd != nd + 2)
-        return TAPE_FAIL(p->t, "fd_spectral_layer", "wants h [b][n..][in]: axes, of h", nd, h->nd);
-    if (!net_ends(p, "fd_spectral_layer", h, in)) return NULL;
+        return TAPE_FAIL(p->t, where, "wants h [b][n..][in]: axes, of h", nd, h->nd);
+    if (!net_ends(p, where, h, in)) return NULL;
     return net_layer(p, &c, h, NULL, 0, act == FD_IDENTITY ? -1 : act);
 }
 
@@ -3360,6 +3365,7 @@ fd_var *fd_film_layer(fd_pass *p, const char *name, fd_var *h, int c, fd_var *e,
 {
     const fd_init zero = fd_init_constant(0);
     if (!net_ends(p, "fd_film_layer", h, c) || !net_ends(p, "fd_film_layer", e, width)) return NULL;
+    if (e && e->nd != 2) return TAPE_FAIL(p->t, "fd_film_layer", "wants e [b][width]: axes", e->nd);
     e = net_dense(p, name, e, width, net_times(2, c), zero, zero, NULL);
     return fd_scale_shift(p->t, h, e);
 }
@@ -3370,6 +3376,7 @@ fd_var *fd_coordinates(fd_pass *p, const fd_space *s, int pairs)
     if (pairs < 0 || pairs > 16)
         return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_coordinates",
                                  "pairs must be 0..16, are", pairs));
+    if (!net_covers(p->net, p->t, "fd_coordinates", s)) return NULL;
     return net_places(p, &c, s, 0, 1);
 }
 
@@ -3377,9 +3384,11 @@ fd_var *fd_channels_last(fd_pass *p, fd_var *x)
 {
     int n[FD_MAXD] = { p->b }, nd = p->s->basis ? 1 : p->s->nd;
     if (!x) return NULL;
+    if (x->nd != 3)
+        return TAPE_FAIL(p->t, "fd_channels_last", "wants x [b][ch][points]: axes", x->nd);
     n[1] = (int)p->s->points;
     if (!p->s->basis) memcpy(n + 1, p->s->n, (size_t)nd * sizeof *n);
-    n[nd + 1] = x->nd > 1 ? x->n[1] : 1;
+    n[nd + 1] = x->n[1];
     return fd_reshape(p->t, fd_permute(p->t, x, (int[]){ 0, 2, 1 }), nd + 2, n);
 }
 
@@ -3745,11 +3754,10 @@ static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd
 }
 
 /* time is there where the network takes it */
-static int net_timed(const fd_net *net, fd_tape *t, const double *time)
+static int net_timed(const fd_net *net, fd_tape *t, const char *where, const double *time)
 {
     if (time || net->arch.time == FD_TIME_NONE) return 1;
-    return !FD_FAIL(t->mem->st, FD_EARG, "fd_forward", "this network takes times, one for each "
-                    "function");
+    return !FD_FAIL(t->mem->st, FD_EARG, where, "this network takes times, one for each function");
 }
 
 /* x on s, the result on `to` */
@@ -3760,7 +3768,8 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     const fd_arch *a = &net->arch;
     const int anywhere = a->field.kind || a->kind == FD_POINTS || a->kind == FD_OWN;
     fd_space cloud = *to;
-    if (!net_wants(net, t, "fd_forward", s, x) || !net_timed(net, t, time)) return NULL;
+    if (!net_wants(net, t, "fd_forward", s, x) || !net_timed(net, t, "fd_forward", time))
+        return NULL;
     if (to != s && to->basis) {            /* the boundaries are those of the space asked from */
         memcpy(cloud.bc, s->bc, sizeof cloud.bc);
         to = &cloud;
@@ -3848,6 +3857,7 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
     if (!net->arch.field.kind)
         return tape_null(fd_fail_name(t->mem->st, FD_EARG, "fd_encode", "a network without a field",
                                       net_kinds[net->arch.kind].name));
+    if (!net_timed(net, t, "fd_encode", time)) return NULL;
     fd_pass p = { .t = t, .s = s, .to = s, .b = x->n[0], .time = time, .net = net };
     return field_encode(&p, &net->arch, x);
 }
@@ -3856,7 +3866,7 @@ ptrdiff_t fd_inr_size(const fd_net *net)
 {
     if (!net) return 0;
     const fd_arch *a = &net->arch, f = a->field.kind ? net_field_arch(a) : *a;
-    return f.inr.mod && net_kinds[f.kind].has & NET_ADAPTS ? coord_size(&f) : 0;
+    return f.inr.mod ? coord_size(&f) : 0;
 }
 
 fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
@@ -3876,7 +3886,7 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
     if (mods && (mods->nd != 2 || mods->n[0] != b || !f.inr.mod || mods->n[1] != coord_size(&f)))
         return TAPE_FAIL(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", b,
                          fd_inr_size(net));
-    if (!net_timed(net, t, time)) return NULL;
+    if (!net_timed(net, t, where, time)) return NULL;
     fd_pass p = { .t = t, .s = s, .to = s, .b = b, .time = time, .net = net };
     return coord_forward(&p, &f, s, x, mods);
 }
@@ -3885,7 +3895,6 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
 static void net_run(const fd_net *net, int label, const fd_space *s, int b, const fd_real *x,
                     const double *time, fd_ask *ask, void *of, fd_real *y, fd_arena scratch)
 {
-    if (scratch.st->code) return;
     const fd_arch *h = &net->arch;
     ptrdiff_t size = fd_size(s), said = h->out * s->points;
     ptrdiff_t some = ((ptrdiff_t)1 << 20) / (s->points * h->width);
@@ -3904,12 +3913,12 @@ static void net_run(const fd_net *net, int label, const fd_space *s, int b, cons
         fd_var *out = net_forward(net, &t, s, in, time + i, labels, s, 1), *dx = NULL;
         if (ask && out) {
             fd_real *dy = fd_raw(&mem, fd_real, m * said);
-            if (!scratch.st->code) ask(of, i, m, out->x, dy, mem);
+            if (dy) ask(of, i, m, out->x, dy, mem);
             n[1] = h->out;
             fd_grad(&t, out, fd_input(&t, 3, n, dy), 1, &in, &dx);
             out = dx;
         }
-        if (out && !scratch.st->code) memcpy(y + i * said, out->x, (size_t)(m * said) * sizeof *y);
+        if (out) memcpy(y + i * said, out->x, (size_t)(m * said) * sizeof *y);
     }
 }
 
@@ -4938,6 +4947,7 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
                 break;
             SPEC_CASES
             SPEC_MORE
+            default: break;
 #undef ROWS
 #undef SPEC_FOLD
 #undef SPEC_PART
@@ -4977,6 +4987,7 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
                             ahead); \
             break;
         SPEC_CASES
+        default: break;
 #undef ROWS
         }
     }
@@ -5010,8 +5021,9 @@ static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t
         int w = (int)(lanes - at < chunk ? lanes - at : chunk);
         if (!back) spec_lines(a, w, f + at, pitch, re, im, chunk, tmp, line, scratch);
         for (int k = 0; k < m; k++) {                 /* k, -k from both parts, or back */
-            fd_real *plus  = k <= a->hi ? u + (k - a->lo) * lanes + at : NULL;
-            fd_real *minus = k && -k >= a->lo ? u + (-k - a->lo) * lanes + at : NULL;
+            const int has = k >= a->lo && k <= a->hi, mirror = k && -k >= a->lo && -k <= a->hi;
+            fd_real *plus  = has ? u + (k - a->lo) * lanes + at : NULL;
+            fd_real *minus = mirror ? u + (-k - a->lo) * lanes + at : NULL;
             for (int l = 0; l < w; l += 2 * ch) {
                 fd_real *ra = re + (ptrdiff_t)k * chunk + l, *rb = ra + ch;
                 fd_real *ia = im + (ptrdiff_t)k * chunk + l, *ib = ia + ch;
@@ -5235,7 +5247,7 @@ static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *
 {
     int ci = s->ci, co = s->co, b = s->b;
     fd_real *h = fd_raw(scratch, fd_real, s->modes * 4 * b * co);
-    if (!h || !p) return NULL;
+    if (!h) return NULL;
     if (s->each) {
         FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
         for (ptrdiff_t m = 0; m < s->modes; m++)
@@ -5255,7 +5267,7 @@ static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const f
 {
     int ci = s->ci, co = s->co, b = s->b;
     fd_real *h = fd_raw(scratch, fd_real, s->modes * 2 * b * ci);
-    if (!h || !e) return NULL;
+    if (!h) return NULL;
     if (s->each) {
         FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
         for (ptrdiff_t m = 0; m < s->modes; m++)
@@ -5276,7 +5288,6 @@ static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_r
                               fd_arena scratch)
 {
     int ci = s->ci, co = s->co, b = s->b;
-    if (!p || !e) return;
     if (s->each) {
         FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
         for (ptrdiff_t m = 0; m < s->modes; m++) {
@@ -5312,11 +5323,11 @@ static int fuse_rows(int k, int c, int n)
     return rows < n ? rows : n;
 }
 
-/* room for the gradients of those sources of y that need one */
+/* room for the gradients of those of the four sources of y that need one */
 static void fuse_gradients(fd_tape *t, const fd_var *y, fd_var *dx[4])
 {
     for (int i = 0; i < 4; i++)
-        if (y->src[i] && y->src[i]->needs) dx[i] = tape_like(t, y->src[i]);
+        if (y->src[i]->needs) dx[i] = tape_like(t, y->src[i]);
 }
 
 /* y [m][n] = the transpose of x [n][m] */
@@ -5748,7 +5759,7 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
 {
     static const struct fd_op op = { "spectral layer", fuse_layer_vjp, 1 };
     struct spec shape;
-    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
+    if (!h || !R || !w || !ss) return NULL;
     if (!spec_check(t->mem->st, &shape, h, R, axes, lo, hi)) return NULL;
     int n[FD_MAXD], ci = shape.ci, co = shape.co, b = shape.b, points = (int)shape.points;
     int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = shape.n[shape.nd - 1];
@@ -5908,7 +5919,7 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
 {
     static const struct fd_op op = { "layers of sines", fuse_waves_vjp, 1 };
-    if (!x || !ws || !ss || !last) return NULL;
+    if (!ws || !ss) return NULL;
     const int b = x->n[0], points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1];
     const int L = ss->n[1] / 2, thin = out <= THIN;
     const int tile = fuse_rows(w, 4 * w, points), tiles = (points + tile - 1) / tile;
@@ -6061,7 +6072,7 @@ static void softmax_run(ptrdiff_t rows, int n, const fd_real *x, fd_real *y, fd_
     for (ptrdiff_t r = 0; r < rows; r++) {
         fd_arena mem = job[threads_this()].mem;
         fd_real *z = fd_new(&mem, fd_real, ld), *p = fd_raw(&mem, fd_real, ld), stats[2];
-        if (!z || !p) continue;
+        if (!p) continue;
         memcpy(z, x + r * n, (size_t)n * sizeof *z);
         row_softmax(1, n, z, p, stats, 0);
         memcpy(y + r * n, p, (size_t)n * sizeof *p);
@@ -6227,7 +6238,8 @@ static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads)
 {
     int e = x ? x->n[2] / 3 : 0;
     fd_var *q = fd_slice(t, x, 2, 0, e), *k = fd_slice(t, x, 2, e, e);
-    return attend_composed(t, q, k, fd_slice(t, x, 2, 2 * e, e), heads);
+    fd_var *v = fd_slice(t, x, 2, 2 * e, e);
+    return v ? attend_composed(t, q, k, v, heads) : NULL;
 }
 #else
 /* A head has width w in q and k, and u in v; tokens lie ldq and ldv apart. */
@@ -6274,7 +6286,7 @@ static void attend_run(const struct attend *s, fd_real *y, fd_arena scratch)
         fd_real *stats = s->stats ? s->stats : fd_raw(&mem, fd_real, 2 * block);
         int r = (int)(i % blocks) * block, rows = s->n - r < block ? s->n - r : block;
         ptrdiff_t j = i / blocks;
-        if (!p || !z || !stats) continue;
+        if (!z || !stats) continue;
         attend_block(s, j, r, rows, z, p, s->stats ? stats + 2 * (j * s->n + r) : stats, 0, mem);
         fd_gemm(0, 0, rows, s->u, s->m, 1.0, p, ld, s->v + attend_at(s, j, s->m, s->ldv, s->u),
                 s->ldv, 0.0, y + attend_at(s, j, s->n, e, s->u) + (ptrdiff_t)r * e, e, mem);
@@ -6699,7 +6711,7 @@ static void taps_run(const struct taps *s, int back, const fd_real *x, const fd_
             taps_row(&s->ax[2], back, c, count, from, v, add, to);
             count = 0, add = 1;
         }
-        if (count || !add) taps_row(&s->ax[2], back, c, count, from, v, add, to);
+        if (count) taps_row(&s->ax[2], back, c, count, from, v, add, to);
     }
 }
 
@@ -6753,6 +6765,8 @@ fd_adam fd_adam_default(int rule)
                       .eps = rule == FD_ADABELIEF ? 1e-16 : 1e-8,
                       .ema = .999, .rule = rule };
 }
+
+static const char *const opt_other = "this optimiser was made for another network: weights";
 
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
 {
@@ -6832,9 +6846,7 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 {
     if (!o || !net || st->code) return 0;
     if (o->count != net->count)
-        return FD_FAIL(st, FD_ESHAPE, "fd_opt_step",
-                       "this optimiser was made for another network: weights", o->count,
-                       net->count), 0;
+        return FD_FAIL(st, FD_ESHAPE, "fd_opt_step", opt_other, o->count, net->count), 0;
     if (o->step == INT_MAX)
         return FD_FAIL(st, FD_EARG, "fd_opt_step", "no more steps can be counted", o->step), 0;
     const fd_adam *h = &o->how;
@@ -6905,6 +6917,8 @@ int fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt
     static const char where[] = "fd_net_save";
     static const char taken[] = "names with this prefix belong to the network";
     if (st->code || !net) return st->code;
+    if (opt && opt->count != net->count)
+        return FD_FAIL(st, FD_ESHAPE, where, opt_other, opt->count, net->count);
     scratch.st = st;
     if (!more) more = &none;
     for (int i = 0; i < more->count; i++)
@@ -7065,7 +7079,7 @@ static fd_opt *load_weights(fd_arena *a, const fd_tensors *f, fd_net *net, const
             const fd_part *p = &net->part[i];
             const fd_tensor *t = load_part(a->st, f, save_prefix[k], p);
             ptrdiff_t end = i + 1 < net->parts ? p[1].at : net->count;
-            if (t) memcpy(into[k] + p->at, t->x, (size_t)(end - p->at) * sizeof(fd_real));
+            memcpy(into[k] + p->at, t->x, (size_t)(end - p->at) * sizeof(fd_real));
         }
     return to;
 }
@@ -7248,7 +7262,7 @@ static void foreign_kernel(struct foreign *o, int nd, const int k[], int in, int
     for (int i = 0; i < nd; i++) size *= n[i + 2] = k[i];
     const fd_tensor *t = foreign_shaped(o, nd + 2, n, format);
     fd_real *w = foreign_next(o);
-    for (ptrdiff_t j = 0; t && w && j < out; j++)
+    for (ptrdiff_t j = 0; t && j < out; j++)
         for (ptrdiff_t i = 0; i < in; i++)
             for (ptrdiff_t q = 0; q < size; q++)
                 w[(q * in + i) * out + j] = t->x[(j * in + (column ? column[i] : i)) * size + q];
@@ -7268,7 +7282,7 @@ static void foreign_vector(struct foreign *o, int rows, const char *format)
     int two = rows || (t && t->nd > 1 && t->n[0] == 1);
     if (t) t = foreign_shaped(o, two ? 2 : 1, two ? n : n + 1, format);
     fd_real *w = foreign_next(o);
-    if (t && w) memcpy(w, t->x + (rows ? (ptrdiff_t)o->i * n[1] : 0), (size_t)n[1] * sizeof *w);
+    if (t) memcpy(w, t->x + (rows ? (ptrdiff_t)o->i * n[1] : 0), (size_t)n[1] * sizeof *w);
 }
 
 /* NAME.weight and NAME.bias: a matrix and a vector; two vectors */
@@ -7311,10 +7325,10 @@ static void foreign_skip(struct foreign *o, const char *numbers, const char *mat
     const fd_arch *a = &o->net->arch;
     int both = !strcmp(numbers, matrix), w = a->width;
     const fd_tensor *t = foreign_find(o, numbers);
-    if (t && (!both || (t->nd > 1 && t->n[0] == 1 && w > 1))) {
+    if (t && (!both || t->n[0] == 1)) {
         t = foreign_shaped(o, 2, (int[]){ 1, w }, numbers);
         fd_real *to = foreign_next(o);
-        for (int i = 0; t && to && i < w; i++) to[(ptrdiff_t)i * w + i] = t->x[i];
+        for (int i = 0; t && i < w; i++) to[(ptrdiff_t)i * w + i] = t->x[i];
     } else if (!foreign_find(o, matrix)) {
         char name[128];
         foreign_name(o, matrix, name);
@@ -7633,13 +7647,12 @@ static void foreign_product(ptrdiff_t outer, int r, ptrdiff_t inner, int n, cons
     }
 }
 
-/* the numbers of t where it is such a tensor */
+/* the numbers of t where it is such a tensor: it has none yet */
 static void foreign_fill(struct foreign *o, const fd_tensors *f, fd_tensor *t, fd_arena *a)
 {
     const double most = (double)(PTRDIFF_MAX / 64);
-    if (t->x || !foreign_ends(t->name, ".tensor")) return;
+    if (t->x) return;
     size_t n = strlen(t->name) - 7;
-    if (!foreign_part(f, t->name, n, foreign_first, 0)) return;
     const fd_tensor *core = foreign_part(f, t->name, n, ".core", 0);
     const fd_tensor *w = core ? NULL : foreign_part(f, t->name, n, ".weights", 0);
     ptrdiff_t count = 1;
@@ -7935,7 +7948,8 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
     if (!how) how = &usual;
     if (a->st->code) return NULL;
     if (!kind) {
-        foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
+        foreign_fail(&o, "no names of a network that is known",
+                     f && f->count ? f->tensor[0].name : "");
     } else {
         foreign_list(&o, a, f, &g);
         o.f = &g;

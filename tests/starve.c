@@ -288,6 +288,148 @@ static void do_more_bridges(fd_arena a)
     if (m.vjp) m.vjp(m.self, &k.s, B, k.x, t, k.xi, x, a), eat(B * N, x);
 }
 
+/* ---- Operators and networks that hash.c has not ---------------------------------------------- */
+
+/* y, the gradient of its squares for x [n], and the gradient of that */
+static void twice(fd_tape *t, fd_var *y, int n, fd_var *const x[])
+{
+    fd_var *d[3] = { NULL, NULL, NULL }, *all = NULL;
+    if (y) eat(fd_count(y), y->x);
+    fd_grad(t, fd_map(t, y, FD_SQUARE), NULL, n, x, d);
+    for (int i = 0; i < n; i++) {
+        d[i] = fd_sum_to(t, fd_map(t, d[i], FD_SQUARE), 0, NULL);
+        all = i ? fd_add(t, all, d[i]) : d[i];
+    }
+    fd_grad(t, all, NULL, n, x, d);
+    for (int i = 0; i < n; i++) if (d[i]) eat(fd_count(d[i]), d[i]->x);
+    fd_tape_end(t);
+}
+
+static fd_var *some(fd_tape *t, int nd, const int n[])
+{
+    static fd_real x[256];
+    for (int i = 0; i < 256; i++) x[i] = (fd_real)(i * 7 % 11 - 4) / 8;
+    return fd_param(t, nd, n, x, NULL);
+}
+
+static void rows_on(int mode, fd_arena a)
+{
+    const fd_real weight[3] = { 1, 2, 3 };
+    for (int k = 0; k < 3; k++) {
+        fd_tape t = fd_tape_begin(&a, mode);
+        fd_var *x = some(&t, 3, (int[]){ 1, 3, 4 }), *c = some(&t, 1, (int[]){ 4 });
+        fd_var *q[3] = { x, c, c }, *y = NULL;
+        if (k == 0) y = fd_softmax(&t, x);
+        if (k == 1) y = fd_layernorm(&t, x, c, c, .1);
+        if (k == 2) y = fd_attention_over(&t, x, x, x, 2, weight);
+        if (mode == FD_GRAD2) { twice(&t, y, k == 1 ? 2 : 1, q); continue; }
+        fd_grad(&t, y, NULL, k == 1 ? 2 : 1, q, q);
+        if (q[0]) eat(12, q[0]->x);
+        fd_tape_end(&t);
+    }
+}
+
+static void do_rows(fd_arena a) { rows_on(FD_GRAD2, a); }
+static void do_fused(fd_arena a) { rows_on(FD_GRAD, a); }
+
+static void do_stencils(fd_arena a)
+{
+    const int index[4] = { 0, 2, 1, 1 };
+    for (int k = 0; k < 5; k++) {
+        fd_tape t = fd_tape_begin(&a, FD_GRAD2);
+        fd_var *x = some(&t, 4, (int[]){ 1, 4, 3, 2 }), *w = some(&t, 3, (int[]){ 3, 3, 2 });
+        fd_var *p = some(&t, 3, (int[]){ 2, 3, 2 }), *k3 = some(&t, 4, (int[]){ 3, 3, 2, 1 });
+        fd_var *y = NULL;
+        const double step = k == 1 ? 1.5 : 1;
+        if (k < 2) y = fd_stencil(&t, x, w, 2, NULL, (double[]){ step, step });
+        if (k == 2) y = fd_gather(&t, p, 2, 2, index, NULL);
+        if (k == 3) y = fd_conv3(&t, x, k3, NULL);
+        if (k == 4) y = fd_regrid(&t, x, 2, NULL, (int[]){ 2, 5 });
+        twice(&t, y, k < 2 || k == 3 ? 2 : 1, (fd_var *[]){ k == 2 ? p : x, k == 3 ? k3 : w });
+    }
+}
+
+static void do_spectra(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 2, (int[]){ 4, 3 }, NULL, NULL, 1);
+    fd_cov *c = fd_cov_white(&a, &s, 1, 3);
+    for (int k = 0; k < 4; k++) {
+        fd_tape t = fd_tape_begin(&a, FD_GRAD2);
+        fd_var *x = some(&t, 4, (int[]){ 1, 4, 3, 2 }), *r = some(&t, 4, (int[]){ 3, 2, 2, 2 });
+        fd_var *w = some(&t, 5, (int[]){ 3, 2, 2, 1, 2 }), *u = some(&t, 3, (int[]){ 1, 1, 12 });
+        const int lo[2] = { -1, 0 }, hi[2] = { 1, 1 };
+        fd_var *y = NULL;
+        if (k < 2) y = fd_spectral(&t, x, k ? r : w, 2, lo, hi);
+        if (k == 2) y = fd_cov_apply(&t, c, .5, u);
+        if (k == 3) y = fd_sum_to(&t, x, 4, (int[]){ 1, 1, 3, 1 });
+        twice(&t, y, k < 2 ? 2 : 1, (fd_var *[]){ k == 2 ? u : x, k ? r : w });
+    }
+}
+
+static fd_var *page(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    fd_var *e = fd_label_embedding(p, 2, 4), *h = fd_dense_layer(p, "in", fd_channels_last(p, x),
+                                                                 1, 4);
+    h = fd_attention_block(p, fd_film_layer(p, "film", h, 4, e, 4), 4, 2, 3);
+    return fd_channels_first(p, fd_dense_layer(p, "out", h, 4, 1));
+}
+
+/* the gradient of a gradient for what was hidden before; a sum of so many that it is cut */
+static void do_hidden(fd_arena a)
+{
+    const int n[3] = { 1, 5, 1 }, m[4] = { 2, 1, 1, 2 }, many[1] = { 70000 };
+    for (int k = 0; k < 2; k++) {
+        fd_tape t = fd_tape_begin(&a, FD_GRAD2);
+        fd_var *x = some(&t, 3, n), *w = some(&t, 4, m), *d = NULL;
+        if (k) x = fd_input(&t, 1, many, fd_new(&a, fd_real, many[0]));
+        if (k) d = fd_sum_to(&t, x, 0, NULL);
+        else fd_grad(&t, fd_spectral(&t, x, w, 1, (int[]){ 0 }, (int[]){ 1 }), NULL, 1, &x, &d);
+        if (k && d) eat(1, d->x);
+        if (!k) twice(&t, d, 1, &w);
+    }
+}
+
+static void do_own(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 1);
+    fd_net *f = fd_net_define(&a, page, NULL, &s, fd_seed(1));
+    fd_model m = fd_net_labelled(&a, f, FD_X0, 1), raw = fd_net_raw(&a, f);
+    fd_real *x = normals(&a, 10, 1), y[10] = { 0 };
+    const double time[2] = { .1, .2 };
+    if (!x) return;
+    if (m.eval) m.eval(m.self, &s, 2, x, time, y, a), eat(10, y);
+    if (m.vjp) m.vjp(m.self, &s, 2, x, time, x, y, a), eat(10, y);
+    if (raw.eval) raw.eval(raw.self, &s, 2, x, time, y, a), eat(10, y);
+}
+
+static void fields_of(int from, int to, fd_arena a)
+{
+    static const fd_arch arch[] = {
+        { NET(FD_SIREN, 1), .width = 3, .layers = 1, .inr = { .mod = FD_MOD_WEIGHTS, .omega = 2 } },
+        { NET(FD_SIREN, 1), .width = 3, .layers = 1,
+          .inr = { .mod = FD_MOD_SHIFT, .omega = 2, .inner = 1 } },
+        { NET(FD_VIT, 1), .width = 4, .layers = 1, .grid = { 4 },
+          .vit = { .heads = 2, .mlp = 3, .patch = { 2 }, .pos = FD_POS_LEARNED } },
+        { NET(FD_FNO_BLOCK, 1), .width = 3, .layers = 1, .time = FD_TIME_FILM,
+          .fno = { .modes = { 3 }, .lift = -1, .proj = -1 } } };
+    fd_space s = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
+    for (int k = from; k < to; k++) {
+        fd_arena mem = a;
+        fd_net *f = fd_net_new(&mem, &arch[k], fd_seed(1));
+        fd_tape t = fd_tape_begin(&mem, k == 1 ? FD_EVAL : FD_GRAD2);
+        fd_var *x = some(&t, 3, (int[]){ 1, 1, 6 }), *mods = NULL, *y;
+        const double time = .3;
+        if (k == 0) mods = some(&t, 2, (int[]){ 1, (int)fd_inr_size(f) });
+        y = k ? fd_forward(f, &t, &s, x, &time) : fd_inr(f, &t, &s, 1, x, &time, mods);
+        if (y) eat(6, y->x);
+        if (k != 1) fd_backward(&t, y);
+    }
+}
+
+static void do_fields(fd_arena a) { fields_of(0, 2, a); }
+static void do_positions(fd_arena a) { fields_of(2, 4, a); }
+
 /* ---- Starving -------------------------------------------------------------------------------- */
 
 /* a task, or with group NULL network `which`: its sum, and what it took */
@@ -339,7 +481,9 @@ int main(int argc, char **argv)
         { "posteriors", do_posteriors }, { "chains", do_chains }, { "bridges", do_bridges },
         { "policies", do_policies }, { "losses", do_losses }, { "moves", do_moves },
         { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "maps", do_maps },
-        { "files", do_files },
+        { "rows", do_rows }, { "fused", do_fused }, { "stencils", do_stencils },
+        { "spectra", do_spectra }, { "hidden", do_hidden }, { "own", do_own },
+        { "fields", do_fields }, { "positions", do_positions }, { "files", do_files },
         { "checkpoints", do_checkpoints }, { "foreign", do_foreign }, { "reading", do_reading } };
     const char *prefix = argc > 1 ? argv[1] : "";
     const long most = argc > 2 ? strtol(argv[2], NULL, 10) : LONG_MAX;

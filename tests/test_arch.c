@@ -99,6 +99,40 @@ static fd_var *a_regrid(fd_tape *t, fd_var *const x[], const int o[])
     return fd_map(t, fd_regrid(t, x[0], o[0], o + 1, o + 1 + o[0]), FD_SQUARE);
 }
 
+/* numbers that no gradient is asked of */
+static fd_var *a_fixed(fd_tape *t, int nd, const int n[])
+{
+    ptrdiff_t count = 1;
+    for (int i = 0; i < nd; i++) count *= n[i];
+    fd_real *x = fd_raw(t->mem, fd_real, count);
+    for (ptrdiff_t i = 0; i < count && x; i++) x[i] = (fd_real)cos(1.7 * (double)i);
+    return fd_input(t, nd, n, x);
+}
+static fd_var *a_norm_fixed(fd_tape *t, fd_var *const x[], const int o[])
+{
+    (void)o;
+    return fd_map(t, fd_layernorm(t, a_fixed(t, 2, S(3, 5)), x[0], x[1], .01), FD_SQUARE);
+}
+static fd_var *a_linear(fd_tape *t, fd_var *const x[], const int o[])
+{
+    (void)o;
+    return fd_stencil(t, x[0], x[1], x[0]->nd - 2, NULL, (double[]){ 1, 2 });
+}
+static fd_var *a_stencil_fixed(fd_tape *t, fd_var *const x[], const int o[])
+{
+    fd_var *const in[2] = { a_fixed(t, 4, S(1, 3, 5, 2)), x[0] };
+    return fd_map(t, a_linear(t, in, o), FD_SQUARE);
+}
+static fd_var *a_spectral(fd_tape *t, fd_var *const x[], const int o[])
+{
+    return fd_spectral(t, x[0], x[1], o[0], o + 1, o + 1 + o[0]);
+}
+static fd_var *a_spectral_fixed(fd_tape *t, fd_var *const x[], const int o[])
+{
+    fd_var *const in[2] = { a_fixed(t, 3, S(2, 6, 2)), x[0] };
+    return fd_map(t, a_spectral(t, in, o), FD_SQUARE);
+}
+
 static const test_graph graphs[] = {
     { "softmax", a_softmax, 1, { 2 }, { { 3, 7 } }, { 0 }, 0, 0 },
     { "softmax of one", a_softmax, 1, { 3 }, { { 2, 3, 1 } }, { 0 }, 0, 0 },
@@ -154,7 +188,21 @@ static const test_graph graphs[] = {
     { "stencil, 3 axes", a_stencil, 2, { 5, 4 }, { { 1, 2, 3, 4, 2 }, { 3, 1, 3, 2 } },
         { FD_NEUMANN, FD_PERIODIC, FD_DIRICHLET, 4, 4, 8 }, 0, 0 },
     { "stencil between points", a_stencil, 2, { 4, 3 }, { { 2, 3, 4, 2 }, { 3, 3, 2 } },
-        { FD_PERIODIC, FD_DIRICHLET, 0, 6, 3 }, 0, 0 }
+        { FD_PERIODIC, FD_DIRICHLET, 0, 6, 3 }, 0, 0 },
+    { "conv, 3 axes, zeros", a_conv, 2, { 5, 5 }, { { 1, 2, 2, 3, 1 }, { 3, 3, 3, 1, 1 } }, { -1 },
+        0, 0 },
+    { "stencil, backwards", a_stencil, 2, { 4, 3 }, { { 1, 3, 7, 2 }, { 3, 3, 2 } }, { FD_NEUMANN,
+        FD_MIXED, 0, -4, -8 }, 0, 0 },
+    { "stencil, many rows", a_stencil, 2, { 5, 4 }, { { 1, 3, 3, 3, 1 }, { 5, 5, 3, 1 } },
+        { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET, 4, 4, 4 }, 0, 0 },
+    { "stencil, one tap along rows", a_stencil, 2, { 4, 3 }, { { 2, 3, 5, 2 }, { 3, 1, 2 } },
+        { FD_NEUMANN, FD_PERIODIC, 0, 4, 4 }, 0, 0 },
+    { "stencil, linear", a_linear, 2, { 4, 3 }, { { 2, 3, 5, 2 }, { 3, 3, 2 } }, { 0 }, 0, 0 },
+    { "stencil of a constant", a_stencil_fixed, 1, { 3 }, { { 3, 3, 2 } }, { 0 }, 0, 0 },
+    { "layernorm of a constant", a_norm_fixed, 2, { 1, 1 }, { { 5 }, { 5 } }, { 0 }, 0, 0 },
+    { "spectral, linear", a_spectral, 2, { 3, 4 }, { { 2, 6, 2 }, { 4, 2, 1, 2 } }, { 1, 0, 3 }, 0,
+        0 },
+    { "spectral of a constant", a_spectral_fixed, 1, { 4 }, { { 4, 2, 1, 2 } }, { 1, 0, 3 }, 0, 0 }
 };
 
 /* ---- Operators: values ---- */
@@ -289,7 +337,7 @@ static void test_attention(fd_arena mem)
 {
     static const sizes row[] = {
         { 1, 1, 1, 1, 1, 1 }, { 2, 5, 7, 6, 4, 2 }, { 1, 17, 17, 24, 24, 3 },
-        { 2, 300, 290, 8, 16, 4 }, { 1, 33, 5000, 2, 2, 1 }
+        { 2, 300, 290, 8, 16, 4 }, { 1, 33, 5000, 2, 2, 1 }, { 1, 150, 600, 2, 2, 1 }
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_arena a = mem;
@@ -424,6 +472,167 @@ static void test_conv_edges(fd_arena mem)
     for (int i = 0; i < N * M && !wrong; i++)
         wrong += y->x[i] != z->x[(i / M + 2) % N * M + (i % M + 3) % M];
     OK(!wrong, "a shift of a periodic grid");
+}
+
+/* What cannot be attended to, normed, cut, convolved and gathered. */
+static const char *const wrong_says[] = {
+    "fd_layernorm: gain and bias must be as long as the last axis: lengths: 1, 1, 1",
+    "fd_groupnorm: gain and bias must be as long as the last axis: lengths: 1, 1, 1",
+    "fd_groupnorm: gain and bias must be as long as the last axis: lengths: 6, 6, 5",
+    "fd_groupnorm: groups do not divide the channels: 0, 6",
+    "fd_attention: wants q, k, v [b][n][d]: axes: 2, 3, 3",
+    "fd_attention: wants q, k, v [b][n][d]: axes: 3, 3, 2",
+    "fd_attention: q, k, v differ: samples, keys, values: 2, 4, 4",
+    "fd_attention: q, k, v differ: samples, keys, values: 2, 4, 4",
+    "fd_attention: heads do not divide the width: 0, 6, 6",
+    "fd_attention: heads do not divide the width: 3, 6, 4",
+    "fd_attention_over: wants q, k [b][n][d], d a multiple of heads: axes, heads: 2, 3, 1",
+    "fd_attention_over: wants q, k [b][n][d], d a multiple of heads: axes, heads: 3, 3, 0",
+    "fd_attention_over: wants q, k [b][n][d], d a multiple of heads: axes, heads: 3, 3, 4",
+    "fd_attention_over: wants q, k [b][n][d], d a multiple of heads: axes, heads: 3, 3, 3",
+    "fd_patches: patch does not divide the axis: axis, lengths: 0, 0, 4",
+    "fd_unpatches: wants [b][tokens][patch * ch]: axes, tokens, patch: 3, 4, 4",
+    "fd_unpatches: wants [b][tokens][patch * ch]: axes, tokens, patch: 2, 4, 1",
+    "fd_patches: wants [b][n..][ch]: axes: 6", "fd_unpatches: number of axes out of range: 0",
+    "fd_conv3: wants x [b][n..][ci], w [3]..[ci][co]: axes: 2, 2",
+    "fd_conv3: wants x [b][n..][ci], w [3]..[ci][co]: axes: 6, 6",
+    "fd_gather: wants x [b][n][c], m and k > 0: axes, m, k: 3, 0, 1",
+    "fd_gather: wants x [b][n][c], m and k > 0: axes, m, k: 3, 1, 0",
+    "fd_gather: outside the points: entry, index, points: 0, -1, 4",
+    "fd_scale_shift: wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c: 1, 4, 2",
+    "fd_scale_shift: wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c: 6, 2, 0",
+    "fd_scale_shift: wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c: 6, 4, 12",
+    "fd_regrid: wants [b][n..][ch]: axes, of x: 0, 3",
+    "fd_regrid: wants [b][n..][ch]: axes, of x: 4, 6",
+    "fd_stencil: wants x [b][n..][c], w [taps]..[c]: axes, of x, of w: 0, 3, 3",
+    "fd_stencil: wants x [b][n..][c], w [taps]..[c]: axes, of x, of w: 4, 6, 5",
+    "fd_stencil: wants x [b][n..][c], w [taps]..[c]: axes, of x, of w: 2, 3, 3",
+    "fd_stencil: taps of an axis are 1, 3, 5, 7 or 9: axis, taps: 0, 11" };
+
+static fd_var *wrong_call(int k, fd_tape *t, const fd_real *x)
+{
+    const double step[4] = { 1, 1, 1, 1 };
+    fd_var *one = fd_input(t, 0, NULL, x), *v1 = fd_input(t, 1, S(1), x);
+    fd_var *m = fd_input(t, 2, S(4, 6), x), *q = fd_input(t, 3, S(2, 4, 6), x);
+    fd_var *v6 = fd_input(t, 1, S(6), x), *v5 = fd_input(t, 1, S(5), x);
+    fd_var *b1 = fd_input(t, 3, S(1, 4, 6), x), *w4 = fd_input(t, 3, S(2, 4, 4), x);
+    fd_var *d6 = fd_input(t, 6, S(1, 1, 1, 1, 1, 6), x);
+    switch (k) {
+    case 0: return fd_layernorm(t, one, v1, v1, 1);
+    case 1: return fd_groupnorm(t, one, 1, 1, v1, v1, 1);
+    case 2: return fd_groupnorm(t, q, 1, 1, v6, v5, 1);
+    case 3: return fd_groupnorm(t, q, 0, 1, v6, v6, 1);
+    case 4: return fd_attention(t, m, q, q, 1);
+    case 5: return fd_attention(t, q, q, m, 1);
+    case 6: return fd_attention(t, q, b1, q, 1);
+    case 7: return fd_attention(t, q, q, b1, 1);
+    case 8: return fd_attention(t, q, q, q, 0);
+    case 9: return fd_attention(t, q, q, w4, 3);
+    case 10: return fd_attention_over(t, m, q, q, 1, x);
+    case 11: return fd_attention_over(t, q, q, q, 0, x);
+    case 12: return fd_attention_over(t, q, q, q, 4, x);
+    case 13: return fd_attention_over(t, q, w4, q, 3, x);
+    case 14: return fd_patches(t, fd_input(t, 3, S(1, 4, 6), x), S(0));
+    case 15: return fd_unpatches(t, q, 2, S(4, 4), S(2, 2));
+    case 16: return fd_unpatches(t, m, 1, S(4), S(1));
+    case 17: return fd_patches(t, d6, S(1, 1, 1));
+    case 18: return fd_unpatches(t, q, 0, NULL, NULL);
+    case 19: return fd_conv3(t, m, m, NULL);
+    case 20: return fd_conv3(t, d6, d6, NULL);
+    case 21: return fd_gather(t, q, 0, 1, NULL, NULL);
+    case 22: return fd_gather(t, q, 1, 0, NULL, NULL);
+    case 23: return fd_gather(t, q, 1, 1, S(-1), NULL);
+    case 24: return fd_scale_shift(t, one, fd_input(t, 2, S(4, 2), x));
+    case 25: return fd_scale_shift(t, q, q);
+    case 26: return fd_scale_shift(t, q, fd_input(t, 2, S(4, 12), x));
+    case 27: return fd_regrid(t, q, 0, NULL, NULL);
+    case 28: return fd_regrid(t, d6, 4, NULL, S(1, 1, 1, 1));
+    case 29: return fd_stencil(t, q, q, 0, NULL, step);
+    case 30: return fd_stencil(t, d6, fd_input(t, 5, S(1, 1, 1, 1, 6), x), 4, NULL, step);
+    case 31: return fd_stencil(t, q, q, 2, NULL, step);
+    default: return fd_stencil(t, q, fd_input(t, 2, S(11, 6), x), 1, NULL, step);
+    }
+}
+
+static void test_wrong(fd_arena mem)
+{
+    for (int k = 0; k < (int)(sizeof wrong_says / sizeof *wrong_says); k++) {
+        fd_arena a = mem;
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *y = wrong_call(k, &t, normals(&a, 1, 400));
+        OK(!y && !strcmp(explain(a.st), wrong_says[k]), "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
+/* Each input of an operator may be what a failure left. */
+static void test_missing(fd_arena a)
+{
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_real *x = normals(&a, 1, 48);
+    fd_var *q = fd_input(&t, 3, S(2, 4, 6), x), *w = fd_input(&t, 2, S(3, 6), x);
+    OK(!fd_attention(&t, NULL, q, q, 1) && !fd_attention(&t, q, NULL, q, 1)
+       && !fd_attention(&t, q, q, NULL, 1) && !fd_attention_over(&t, q, NULL, q, 1, x)
+       && !fd_attention_over(&t, q, q, NULL, 1, x) && !fd_stencil(&t, q, NULL, 1, NULL, NULL)
+       && !fd_stencil(&t, NULL, w, 1, NULL, NULL) && !fd_regrid(&t, NULL, 1, NULL, NULL)
+       && !fd_adapt(&t, 1, 0, w, NULL, NULL, NULL) && !a.st->code, "%s", explain(a.st));
+}
+
+/* Boundaries that there are not, and extents whose product no int holds. */
+static const char *const extents_says[] = {
+    "fd_regrid: unknown boundary: axis, boundary: 1, 4",
+    "fd_regrid: unknown boundary: axis, boundary: 0, -1",
+    "fd_stencil: unknown boundary: axis, boundary: 0, 4",
+    "fd_stencil: unknown boundary: axis, boundary: 1, -1",
+    "fd_conv3: unknown boundary: axis, boundary: 0, 4",
+    "fd_conv3: unknown boundary: axis, boundary: 1, -1",
+    "fd_unpatches: too many points: axis, points: 1, 65536",
+    "fd_unpatches: too many points: axis, points: 1, 65536",
+    "fd_groupnorm: too many points: 4294967296", "fd_conv3: too many points: 4294967296",
+    "fd_stencil: too many entries", "fd_regrid: too many entries",
+    "fd_regrid: too many entries" };
+
+static void test_extents(fd_arena mem)
+{
+    enum { HALF = 65536 };
+    const double step[2] = { 1, 1 };
+    for (int k = 0; k < 13; k++) {
+        if (k > 7 && sizeof(ptrdiff_t) < 8) break;         /* there are not so many numbers */
+        fd_arena a = mem;
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_real *x = normals(&a, 1, 24);
+        fd_var *u = fd_input(&t, 4, S(1, 3, 4, 2), x), *w = fd_input(&t, 3, S(1, 3, 2), x);
+        fd_var *v = fd_input(&t, 4, S(3, 3, 2, 1), normals(&a, 2, 18)), *y;
+        switch (k) {
+        case 0: y = fd_regrid(&t, u, 2, S(0, 4), S(3, 2)); break;
+        case 1: y = fd_regrid(&t, u, 2, S(-1, 0), S(2, 4)); break;
+        case 2: y = fd_stencil(&t, u, w, 2, S(4, 0), step); break;
+        case 3: y = fd_stencil(&t, u, w, 2, S(0, -1), step); break;
+        case 4: y = fd_conv3(&t, u, v, S(4, 0)); break;
+        case 5: y = fd_conv3(&t, u, v, S(0, -1)); break;
+        /* what is only counted is never read */
+        case 8: w = fd_input(&t, 1, S(1), x), u = fd_input(&t, 4, S(1, HALF, HALF, 1), x);
+            y = fd_groupnorm(&t, u, 1, 1, w, w, 1);
+            break;
+        case 9: v = fd_input(&t, 3, S(3, 1, 1), x);
+            y = fd_conv3(&t, fd_input(&t, 3, S(HALF, HALF, 1), x), v, NULL);
+            break;
+        case 10: w = fd_input(&t, 2, S(3, 1), x);
+            y = fd_stencil(&t, fd_input(&t, 3, S(HALF, HALF, 1), x), w, 1, NULL, step);
+            break;
+        case 11: u = fd_input(&t, 5, S(1, 2, HALF, HALF, 1), x);
+            y = fd_regrid(&t, u, 3, NULL, S(1, HALF, HALF));
+            break;
+        case 12: u = fd_input(&t, 4, S(HALF, HALF, 2, 1), x);
+            y = fd_regrid(&t, u, 2, NULL, S(HALF, 1));
+            break;
+        default:
+            u = fd_input(&t, 3, S(1, 4, 6), x);
+            y = fd_unpatches(&t, u, 2, S(65536, 65536), k == 6 ? S(1, 1) : S(65536, 65536));
+        }
+        OK(!y && !strcmp(explain(a.st), extents_says[k]), "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
 }
 
 /* The separable spectral convolution is the dense one with a diagonal weight, to the second
@@ -683,6 +892,34 @@ static void stencil_multiplier(fd_arena mem)
                                          + im * sin(turn * i)));
             NEAR(y ? worst : NAN, 0, TOL(1e-14, 2e-6), "multiplier of mode %d, step %g", k, step);
         }
+}
+
+/* Lines longer than what is summed at a time, more channels than a vector has lanes: the gradient
+ * of the weights against its sum over the points. */
+static void stencil_long(fd_arena a)
+{
+    enum { N = 300, C = 20, K = 5 };
+    fd_real *x = normals(&a, 1, N * C), *w = normals(&a, 2, K * C), *dy = normals(&a, 3, N * C);
+    fd_tape t = fd_tape_begin(&a, FD_GRAD);
+    fd_var *u = fd_input(&t, 3, S(1, N, C), x), *v = fd_param(&t, 2, S(K, C), w, NULL), *g = NULL;
+    fd_var *y = fd_stencil(&t, u, v, 1, S(FD_NEUMANN), (double[]){ 3 });
+    fd_grad(&t, y, fd_input(&t, 3, S(1, N, C), dy), 1, &v, &g);
+    if (!y || !g) { OK(0, "%s", explain(a.st)); return; }
+    double worst = 0, values = 0;
+    for (int c = 0; c < C; c++)
+        for (int k = 0; k < K; k++) {
+            double sum = 0;
+            for (int p = 0; p < N; p++) {
+                int q = p + (k - K / 2) * 3;
+                q = q < 0 ? -1 - q : q >= N ? 2 * N - 1 - q : q;
+                sum += (double)x[q * C + c] * (double)dy[p * C + c];
+                y->x[p * C + c] -= x[q * C + c] * w[k * C + c];
+            }
+            worst = fmax(worst, fabs(sum - (double)g->x[k * C + c]));
+        }
+    for (int i = 0; i < N * C; i++) values = fmax(values, fabs((double)y->x[i]));
+    NEAR(worst, 0, TOL(1e-12, 1e-4), "gradient of the weights of a long line");
+    NEAR(values, 0, TOL(1e-14, 5e-6), "values on a long line");
 }
 
 /* fd_stencil is its sum, on every boundary, with steps of points; and with any step it moves the
@@ -1327,6 +1564,15 @@ static const struct { const char *name; int b, n[2]; fd_arch arch; } blocks[] = 
     { "attention", 2, { 20, 21 },
       { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3,
         .grid = { 20, 21 }, .time = FD_TIME_TOKEN, .vit = { .heads = 2, .mlp = 66 } } },
+    { "hidden layers wider than a block is long", 1, { 70 },
+      { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 1,
+        .fno = { .modes = { 4 }, .lift = 600, .proj = 5 } } },
+    { "sines in layers", 2, { 50 },
+      { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 5, .layers = 2,
+        .act = FD_SIN, .fno = { .modes = { 6 }, .proj = 4 } } },
+    { "wide sines", 1, { 40 },
+      { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 520, .layers = 2,
+        .inr.omega = .1 } },
     { "attention, hidden layers kept", 3, { 121 },
       { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 68, .layers = 1, .grid = { 121 },
         .time = FD_TIME_TOKEN, .vit = { .heads = 4, .mlp = 66 } } },
@@ -2788,6 +3034,191 @@ static void test_first_values(fd_arena mem)
     test_eps(mem);
 }
 
+/* What needs times says so, whatever the network is asked for. */
+static void test_untimed(fd_arena mem)
+{
+    for (int k = 0; k < 3; k++) {
+        fd_arena a = mem;
+        const fd_arch *arch = &zoo[k == 1 ? 3 : 5];
+        fd_space s = zoo_space(&a, arch);
+        fd_net *net = fd_net_new(&a, arch, fd_seed(1));
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *x = fd_input(&t, 3, S(1, 1, (int)s.points), normals(&a, 1, s.points));
+        fd_var *y = k == 2 ? fd_encode(net, &t, &s, x, NULL)
+                  : k ? fd_inr(net, &t, &s, 1, x, NULL, NULL) : fd_forward(net, &t, &s, x, NULL);
+        static const char *const says[] = {
+            "fd_forward: this network takes times, one for each function",
+            "fd_inr: this network takes times, one for each function",
+            "fd_encode: this network takes times, one for each function" };
+        OK(net && !y && !strcmp(explain(a.st), says[k]), "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
+/* ---- What networks cannot be asked ---- */
+
+static const fd_arch plain_fno = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 2, .width = 4,
+                                   .layers = 1,
+                                   .fno = { .modes = { 3 }, .lift = -1, .proj = -1 } };
+static const fd_arch plain_siren = { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4,
+                                     .layers = 1, .inr = { .mod = FD_MOD_SHIFT, .omega = 2 } };
+static const fd_arch seeing = { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 4,
+                                .layers = 1, .vit = { .heads = 1, .mlp = 4 },
+                                .points = { .waves = { 1 }, .pixels = 1 } };
+static const char *const asked_says[] = {
+    "fd_forward: wants x [b][in][points] on a grid: axes of the network, in, points: 1, 1, 8",
+    "fd_forward: wants x [b][in][points] on a grid: axes of the network, in, points: 1, 1, 8",
+    "fd_forward: wants x [b][in][points] on a grid: axes of the network, in, points: 1, 1, 8",
+    "fd_encode: wants x [b][in][points] on a grid: axes of the network, in, points: 1, 1, 8",
+    "fd_inr: not a coordinate network: FD_FNO_BLOCK",
+    "fd_inr: wants a grid, or points with coordinates: axes of the network, of the space: 1, 2",
+    "fd_inr: wants x [b][in][points], none where in is 0: b, in, points: 2, 1, 8",
+    "fd_inr: wants x [b][in][points], none where in is 0: b, in, points: 1, 1, 8",
+    "fd_inr: wants x [b][in][points], none where in is 0: b, in, points: 1, 1, 8",
+    "fd_inr: wants x [b][in][points], none where in is 0: b, in, points: 1, 1, 8",
+    "fd_inr: wants modulations [b][fd_inr_size]: b, fd_inr_size: 1, 4",
+    "fd_inr: wants modulations [b][fd_inr_size]: b, fd_inr_size: 1, 4",
+    "fd_inr: wants modulations [b][fd_inr_size]: b, fd_inr_size: 1, 4",
+    "fd_query: the network takes pixels where it answers: wants grids",
+    "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 3, 4",
+    "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 3, 4",
+    "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 3, 5",
+    "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 6, 6",
+    "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 2, 2",
+    "" };
+
+struct asked { fd_net *fno, *siren, *seeing; fd_space s, flat, cloud; const fd_real *x; };
+
+static fd_var *asked_call(int k, const struct asked *o, fd_tape *t)
+{
+    const fd_real *x = o->x;
+    fd_var *u = fd_input(t, 3, S(1, 1, 8), x), *two = fd_input(t, 2, S(1, 8), x);
+    fd_var *wide = fd_input(t, 3, S(1, 2, 8), x), *few = fd_input(t, 3, S(1, 1, 4), x);
+    fd_var *h = fd_input(t, 3, S(1, 8, 1), x);
+    switch (k) {
+    case 0: return fd_forward(o->fno, t, &o->cloud, u, NULL);
+    case 1: return fd_forward(o->fno, t, &o->s, two, NULL);
+    case 2: return fd_forward(o->fno, t, &o->s, wide, NULL);
+    case 3: return fd_encode(o->fno, t, &o->s, few, NULL);
+    case 4: return fd_inr(o->fno, t, &o->s, 1, u, NULL, NULL);
+    case 5: return fd_inr(o->siren, t, &o->flat, 1, u, NULL, NULL);
+    case 6: return fd_inr(o->siren, t, &o->s, 2, u, NULL, NULL);
+    case 7: return fd_inr(o->siren, t, &o->s, 1, wide, NULL, NULL);
+    case 8: return fd_inr(o->siren, t, &o->s, 1, few, NULL, NULL);
+    case 9: return fd_inr(o->siren, t, &o->s, 1, two, NULL, NULL);
+    case 10: return fd_inr(o->siren, t, &o->s, 1, u, NULL, fd_input(t, 1, S(4), x));
+    case 11: return fd_inr(o->siren, t, &o->s, 1, u, NULL, fd_input(t, 2, S(2, 4), x));
+    case 12: return fd_inr(o->siren, t, &o->s, 1, u, NULL, fd_input(t, 2, S(1, 3), x));
+    case 13: return fd_query(o->seeing, t, &o->cloud, u, NULL, &o->s);
+    case 14: return fd_spectral(t, h, fd_input(t, 4, S(1, 1, 1, 3), x), 1, S(0), S(0));
+    case 15: return fd_spectral(t, h, fd_input(t, 4, S(1, 2, 1, 2), x), 1, S(0), S(0));
+    case 16: return fd_spectral(t, h, fd_input(t, 5, S(1, 1, 1, 1, 2), x), 1, S(0), S(0));
+    case 17: h = fd_input(t, 6, S(1, 1, 1, 1, 1, 2), x);
+        return fd_spectral(t, h, h, 4, S(0, 0, 0, 0), S(0, 0, 0, 0));
+    case 18: return fd_spectral(t, two, fd_input(t, 2, S(1, 2), x), 0, S(0), S(0));
+    default:
+        return fd_encode(o->fno, t, &o->s, NULL, NULL) || fd_inr_size(NULL)
+               || fd_inr(NULL, t, &o->s, 1, u, NULL, NULL)
+               || fd_forward_label(NULL, t, &o->s, u, NULL, S(1)) ? u : NULL;
+    }
+}
+
+static int asked_new(struct asked *o, fd_arena *a)
+{
+    o->s = fd_grid(a, 1, S(8), NULL, NULL, 1);
+    o->flat = fd_grid(a, 2, S(4, 2), NULL, NULL, 1);
+    o->x = normals(a, 1, 16);
+    o->cloud = fd_dense(NULL, 8, 1, o->x, o->x, 1);
+    o->cloud.at = o->x;
+    o->fno = fd_net_new(a, &plain_fno, fd_seed(1));
+    o->siren = fd_net_new(a, &plain_siren, fd_seed(1));
+    o->seeing = fd_net_new(a, &seeing, fd_seed(1));
+    OK(o->seeing != NULL, "%s", explain(a->st));
+    return o->seeing != NULL;
+}
+
+static void test_asked(fd_arena mem)
+{
+    struct asked o;
+    fd_real y[16] = { 0 };
+    const double time = .5;
+    if (!asked_new(&o, &mem)) return;
+    for (int k = 0; k < (int)(sizeof asked_says / sizeof *asked_says); k++) {
+        fd_arena a = mem;
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *z = asked_call(k, &o, &t);
+        OK(!z && !strcmp(explain(a.st), asked_says[k]), "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+    fd_tape t = fd_tape_begin(&mem, FD_EVAL);
+    fd_var *u = fd_input(&t, 3, S(1, 1, 8), o.x), *z[2];
+    z[0] = fd_forward(o.fno, &t, &o.s, u, NULL);
+    z[1] = fd_forward_label(o.fno, &t, &o.s, u, NULL, NULL);
+    OK(z[0] && z[1] && !memcmp(z[0]->x, z[1]->x, 16 * sizeof *y), "no label is none");
+    fd_model m = fd_net_model(&mem, o.fno, FD_X0);
+    m.eval(m.self, &o.s, 1, o.x, &time, y, mem);
+    OK(!strcmp(explain(mem.st), "fd_net_model: channels differ: of the space, in, out: 1, 1, 2")
+       && y[0] == 0, "%s", explain(mem.st));
+    mem.st->code = FD_OK;
+    m = fd_net_labelled(&mem, o.fno, FD_X0, -2);
+    OK(!m.eval && strstr(explain(mem.st), "label, labels: -2, 0"), "%s", explain(mem.st));
+    mem.st->code = FD_OK;
+    OK(!fd_net_raw(&mem, NULL).eval && !mem.st->code, "no network, no model");
+}
+
+/* Once a failure is recorded nothing is done and nothing else recorded. */
+static void test_failed(fd_arena mem)
+{
+    struct asked o;
+    fd_real y[16] = { 0 };
+    const double time = .5;
+    if (!asked_new(&o, &mem)) return;
+    fd_cov *c = fd_cov_white(&mem, &o.s, 1, 3);
+    fd_model m = fd_net_model(&mem, o.siren, FD_X0);
+    fd_tape t = fd_tape_begin(&mem, FD_GRAD);
+    fd_var *u = fd_input(&t, 3, S(1, 1, 8), o.x);
+    if (!c || !u) { OK(0, "%s", explain(mem.st)); return; }
+    FD_FAIL(mem.st, FD_EDATA, "here", "before");
+    OK(!fd_cov_apply(&t, c, 1, u) && !fd_mse_loss(&t, &o.s, u, o.x, NULL)
+       && !fd_gather(&t, u, 1, 1, S(0), NULL) && !fd_forward(o.siren, &t, &o.s, u, NULL)
+       && !fd_encode(o.siren, &t, &o.s, u, NULL) && !fd_inr(o.siren, &t, &o.s, 1, u, NULL, NULL)
+       && !fd_net_define(&mem, NULL, NULL, &o.s, fd_seed(1)) && !fd_net_count(&plain_fno, mem),
+       "what is made");
+    m.eval(m.self, &o.s, 1, o.x, &time, y, mem);
+    m.vjp(m.self, &o.s, 1, o.x, &time, o.x, y, mem);
+    OK(y[0] == 0 && y[7] == 0 && !strcmp(explain(mem.st), "here: before"), "%s", explain(mem.st));
+    mem.st->code = FD_OK;
+}
+
+/* The model of a network on more points than are done at a time: function by function, the same
+ * bits; and in less memory than one wants, nothing. */
+static void test_large_model(fd_arena mem)
+{
+    enum { N = 1 << 14, W = 80 };
+    const fd_arch arch = { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = W, .layers = 1,
+                           .inr.omega = 2 };
+    fd_space s = fd_grid(&mem, 1, S(N), NULL, NULL, 1);
+    fd_net *net = fd_net_new(&mem, &arch, fd_seed(3));
+    fd_model m = fd_net_model(&mem, net, FD_X0);
+    fd_real *x = normals(&mem, 1, 2 * N), *y = fd_new(&mem, fd_real, 2 * N);
+    fd_real *z = fd_new(&mem, fd_real, 2 * N);
+    const double time[2] = { .1, .2 };
+    if (!z || !net) { OK(0, "%s", explain(mem.st)); return; }
+    m.eval(m.self, &s, 2, x, time, y, mem);
+    for (int i = 0; i < 2; i++) m.eval(m.self, &s, 1, x + i * N, time + i, z + i * N, mem);
+    OK(!mem.st->code && y[0] != y[1] && !memcmp(y, z, 2 * N * sizeof *y), "one by one: %s",
+       explain(mem.st));
+    memset(y, 0, 2 * N * sizeof *y);
+    for (int back = 0; back < 2; back++) {
+        fd_arena few = mem;
+        few.end = few.beg + 3000;
+        if (back) m.vjp(m.self, &s, 2, x, time, x, y, few);
+        else m.eval(m.self, &s, 2, x, time, y, few);
+        OK(mem.st->code == FD_ENOMEM && y[0] == 0 && y[2 * N - 1] == 0, "%s", explain(mem.st));
+        mem.st->code = FD_OK;
+    }
+}
+
 /* The features of a transformer are brought to `pool` points as functions whose axes are even at
  * their ends. With blocks that add nothing they are the patches after the last norm. */
 static void test_pool(fd_arena a)
@@ -2838,6 +3269,32 @@ static void test_field_clock(fd_arena a)
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), normals(&a, 4, N)), &time);
     fd_var *z = fd_inr(siren, &t, &s, 1, NULL, &time, NULL);
+    NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
+}
+
+/* A field has the coordinates of the network below it, where that has any. Without modulations it
+ * is a coordinate network by itself. */
+static void test_field_coords(fd_arena a)
+{
+    enum { N = 8 };
+    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4,
+                           .layers = 1, .coords = FD_COORD_CLOSED, .inr.omega = 3,
+                           .fno = { .modes = { 3 }, .lift = -1 },
+                           .field = { .kind = FD_SIREN, .width = 5, .layers = 2 } };
+    const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2,
+                          .inr.omega = 3, .coords = FD_COORD_CLOSED };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1)), *siren = fd_net_new(&a, &own, fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(N), NULL, S(FD_NEUMANN), 1);
+    if (!net || !siren) { OK(0, "%s", explain(a.st)); return; }
+    shake(net, 3);
+    plain_net = net;
+    ptrdiff_t mods = plain("mods.w") - net->w, field = plain("layer0.w") - net->w;
+    memset(net->w + mods, 0, (size_t)(field - mods) * sizeof *net->w);
+    OK(net->count - field == siren->count, "the field's weights");
+    memcpy(siren->w, net->w + field, (size_t)siren->count * sizeof *net->w);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), normals(&a, 4, N)), NULL);
+    fd_var *z = fd_inr(siren, &t, &s, 1, NULL, NULL, NULL);
     NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
 }
 
@@ -2950,14 +3407,23 @@ void test_arch(void)
     test_small(a);
     test_groupnorm(a);
     test_regrid(a);
+    test_wrong(a);
+    test_missing(a);
+    test_extents(a);
+    stencil_long(a);
     test_stencil(a);
     test_errors(a);
     test_grid_errors(a);
     test_nothing(a);
     test_seams(a);
     test_first_values(a);
+    test_untimed(a);
+    test_asked(a);
+    test_failed(a);
+    test_large_model(a);
     test_pool(a);
     test_field_clock(a);
+    test_field_coords(a);
     test_ranks(a);
     test_pad_axes(a);
     test_plain_vit(a, NULL);

@@ -408,6 +408,182 @@ static void test_refused(fd_arena mem)
     mem.st->code = FD_OK;
 }
 
+/* nothing; two functions for one; no axis of channels; a weight that gets another axis later */
+static fd_var *answers(fd_pass *p, fd_var *x, const void *self)
+{
+    fd_var *y = fd_channels_first(p, fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 1));
+    switch (*(const int *)self) {
+    case 0: return NULL;
+    case 1: return fd_concat(p->t, y, y, 0);
+    case 2: return fd_reshape(p->t, y, 2, (int[]){ p->b, (int)p->s->points });
+    default: fd_weight(p, "grows", runs++ < 3 ? 1 : 2, (int[]){ 2, 2 }, fd_init_constant(0));
+    }
+    return y;
+}
+
+static void test_answers(fd_arena mem)
+{
+    static const char *const says[] = {
+        "fd_net_define: the function must give [b][out][points]: axes, points; its last axis: "
+        "0, 8, 0",
+        "fd_net_define: the function must give [b][out][points]: axes, points; its last axis: "
+        "3, 8, 8",
+        "fd_net_define: the function must give [b][out][points]: axes, points; its last axis: "
+        "2, 8, 8",
+        "fd_weight: planned with another shape, which may depend on no function and no grid: "
+        "grows" };
+    fd_space s = fd_grid(&mem, 1, (int[]){ 8 }, NULL, NULL, 2), bad[3] = { s, s, s };
+    for (int k = 0; k < 4; k++) {
+        fd_arena a = mem;
+        runs = 0;
+        OK(!fd_net_define(&a, answers, &k, &s, fd_seed(1)) && !strcmp(explain(a.st), says[k]),
+           "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+    bad[0].nd = 0, bad[1].nd = 4, bad[2].points = 0;
+    for (int k = 0; k < 3; k++) {
+        fd_arena a = mem;
+        OK(!fd_net_define(&a, answers, &k, &bad[k], fd_seed(1))
+           && strstr(explain(a.st), "a function and a space"), "space %d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
+/* A network that looks at one point at a time gives on a cloud what it gives on the grid. */
+static void test_cloud(fd_arena a)
+{
+    enum { N = 8 };
+    const int what = 4, order[N] = { 3, 0, 7, 1, 6, 2, 5, 4 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 2);
+    fd_net *net = fd_net_define(&a, answers, &what, &s, fd_seed(1));
+    fd_real *x = normals(&a, 1, 2 * N), moved[2 * N], ones[N];
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    for (int i = 0; i < 2 * N; i++) moved[i] = x[i / N * N + order[i % N]], ones[i % N] = 1;
+    fd_space cloud = fd_dense(NULL, N, 1, ones, ones, 2);
+    cloud.at = ones;
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, (int[]){ 1, 2, N }, x), NULL);
+    fd_var *z = fd_forward(net, &t, &cloud, fd_input(&t, 3, (int[]){ 1, 2, N }, moved), NULL);
+    for (int i = 0; i < N && y && z; i++) OK(z->x[i] == y->x[order[i]], "point %d", i);
+    OK(y && z, "%s", explain(a.st));
+}
+
+/* The gradient of the weights of a spectral layer is the same whether or not that of its input is
+ * asked for. */
+static void test_first_layer(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 2, (int[]){ 6, 8 }, NULL, NULL, 2);
+    fd_net *net = fd_net_define(&a, linear, NULL, &s, fd_seed(1));
+    fd_real *x = normals(&a, 1, 96), *g[2];
+    const int n[3] = { 1, 2, 48 };
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    for (int k = 0; k < 2; k++) {
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *u = k ? fd_param(&t, 3, n, x, NULL) : fd_input(&t, 3, n, x);
+        memset(net->g, 0, (size_t)net->count * sizeof *x);
+        fd_backward(&t, fd_map(&t, fd_forward(net, &t, &s, u, NULL), FD_SQUARE));
+        fd_tape_end(&t);
+        g[k] = fd_raw(&a, fd_real, net->count);
+        if (g[k]) memcpy(g[k], net->g, (size_t)net->count * sizeof *x);
+    }
+    OK(g[1] && g[0][3] != 0 && !memcmp(g[0], g[1], (size_t)net->count * sizeof *x), "%s",
+       explain(a.st));
+}
+
+/* A block that is used wrongly, in one of so many ways. */
+static fd_space other[2];                              /* two axes; points without coordinates */
+static fd_var *misused(fd_pass *p, fd_var *x, const void *self)
+{
+    static const char letters[] = "a name of 41 letters, which is one letter";
+    fd_tape *t = p->t;
+    const int one = 1, what = *(const int *)self;
+    const fd_init zero = fd_init_constant(0);
+    fd_var *h = fd_channels_last(p, x), *e = fd_time_embedding(p, 6, 1), *u = NULL;
+    switch (what) {
+    case 0: u = fd_channels_last(p, fd_reshape(t, x, 4, (int[]){ 1, 2, 2, 4 })); break;
+    case 1: u = fd_film_layer(p, "f", h, 2, fd_reshape(t, e, 1, (int[]){ 6 }), 6); break;
+    case 2: u = fd_film_layer(p, "f", h, 2, fd_reshape(t, e, 3, (int[]){ 1, 1, 6 }), 6); break;
+    case 3: u = fd_film_layer(p, "f", h, 2, e, 5); break;
+    case 4: u = fd_film_layer(p, "f", h, 3, e, 6); break;
+    case 5: u = fd_spectral_layer(p, "s", h, 2, 2, (int[]){ 1 }, 0); break;
+    case 6: u = fd_spectral_layer(p, "s", h, 2, 2, (int[]){ 1 }, FD_MAPS); break;
+    case 7: u = fd_spectral_layer(p, "s", h, 2, 2, (int[]){ -1 }, FD_GELU); break;
+    case 8: u = fd_spectral_layer(p, "s", h, 2, 2, (int[]){ 65537 }, FD_GELU); break;
+    case 9:
+        h = fd_reshape(t, h, 2, (int[]){ 8, 2 });
+        u = fd_spectral_layer(p, "s", h, 2, 2, &one, FD_GELU);
+        break;
+    case 10: u = fd_spectral_layer(p, "s", h, 3, 2, (int[]){ 1 }, FD_GELU); break;
+    case 11: u = fd_mlp(p, "mlp", h, 2, 3, 2, 0); break;
+    case 12: u = fd_mlp(p, "mlp", h, 2, 3, 2, FD_MAPS); break;
+    case 13: u = fd_mlp(p, letters, h, 2, 3, 2, FD_GELU); break;
+    case 14: u = fd_mlp(p, "mlp", h, 3, 3, 2, FD_GELU); break;
+    case 15: u = fd_norm_layer(p, "n", h, 3, 0); break;
+    case 16: u = fd_attention_block(p, h, 3, 3, 4); break;
+    case 17: u = fd_cross_block(p, h, fd_concat(t, h, h, 2), 2, 1, 4); break;
+    case 18: u = fd_attention_block(p, h, 2, 0, 4); break;
+    case 19: u = fd_coordinates(p, p->s, -1); break;
+    case 20: u = fd_coordinates(p, p->s, 17); break;
+    case 21: u = fd_coordinates(p, &other[0], 1); break;
+    case 22: u = fd_coordinates(p, &other[1], 1); break;
+    case 23: u = fd_time_embedding(p, 3, 1); break;
+    case 24: u = fd_time_embedding(p, 0, 1); break;
+    case 25: u = fd_label_embedding(p, 0, 2); break;
+    case 26: u = fd_label_embedding(p, 65536, 2); break;
+    case 27: u = fd_weight(p, "number", 0, NULL, zero); break;
+    case 28: u = fd_weight(p, "deep", 7, (int[]){ 1, 1, 1, 1, 1, 1, 1 }, zero); break;
+    case 29: u = fd_norm_layer(p, "n", h, 2, -1); break;
+    default: u = fd_dense_layer(p, "d", fd_sum_to(t, h, 0, NULL), 2, 2);
+    }
+    return fd_channels_first(p, fd_dense_layer(p, "one", u, 2, 1));
+}
+
+static void test_misused(fd_arena mem)
+{
+    static const char *const says[] = {
+        "fd_channels_last: wants x [b][ch][points]: axes: 4",
+        "fd_film_layer: wants e [b][width]: axes: 1",
+        "fd_film_layer: wants e [b][width]: axes: 3",
+        "fd_film_layer: the last axis is not what was said: its length, said: 6, 5",
+        "fd_film_layer: the last axis is not what was said: its length, said: 2, 3",
+        "fd_spectral_layer: no such map: 0", "fd_spectral_layer: no such map: 15",
+        "fd_spectral_layer: modes must be 0..65536: axis, modes: 0, -1",
+        "fd_spectral_layer: modes must be 0..65536: axis, modes: 0, 65537",
+        "fd_spectral_layer: wants h [b][n..][in]: axes, of h: 1, 2",
+        "fd_spectral_layer: the last axis is not what was said: its length, said: 2, 3",
+        "fd_mlp: no such map, or a name that is NULL or above 40 letters: map, letters: 0, 3",
+        "fd_mlp: no such map, or a name that is NULL or above 40 letters: map, letters: 15, 3",
+        "fd_mlp: no such map, or a name that is NULL or above 40 letters: map, letters: 11, 41",
+        "fd_mlp: the last axis is not what was said: its length, said: 2, 3",
+        "fd_norm_layer: the last axis is not what was said: its length, said: 2, 3",
+        "fd_attention_block: the last axis is not what was said: its length, said: 2, 3",
+        "fd_cross_block: the last axis is not what was said: its length, said: 4, 2",
+        "fd_attention_block: heads do not divide the width: 0, 2",
+        "fd_coordinates: pairs must be 0..16, are: -1",
+        "fd_coordinates: pairs must be 0..16, are: 17",
+        "fd_coordinates: wants a grid, or points with coordinates: axes of the network, of the "
+        "space: 1, 2",
+        "fd_coordinates: wants a grid, or points with coordinates: axes of the network, of the "
+        "space: 1, 0",
+        "fd_time_embedding: wants times, one for each function, and an even width: width: 3",
+        "fd_time_embedding: wants times, one for each function, and an even width: width: 0",
+        "fd_label_embedding: labels must be 1..65535, are: 0",
+        "fd_label_embedding: labels must be 1..65535, are: 65536",
+        "fd_weight: wants 1 to 6 axes: number", "fd_weight: wants 1 to 6 axes: deep",
+        "fd_groupnorm: groups do not divide the channels: -1, 2",
+        "fd_dense_layer: the last axis is not what was said: its length, said: 1, 2" };
+    static const fd_real basis[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    fd_space s = fd_grid(&mem, 1, (int[]){ 8 }, NULL, NULL, 2);
+    other[0] = fd_grid(&mem, 2, (int[]){ 4, 2 }, NULL, NULL, 2);
+    other[1] = fd_dense(NULL, 8, 1, basis, basis, 2);
+    for (int k = 0; k < (int)(sizeof says / sizeof *says); k++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_define(&a, misused, &k, &s, fd_seed(1));
+        OK(!net && !strcmp(explain(a.st), says[k]), "%d: %s", k, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
 void test_define(void)
 {
     fd_status st;
@@ -422,5 +598,9 @@ void test_define(void)
 #endif
     test_count(a);
     test_refused(a);
+    test_misused(a);
+    test_answers(a);
+    test_cloud(a);
+    test_first_layer(a);
     OK(!st.code, "%s", explain(&st));
 }

@@ -337,6 +337,9 @@ static void wrong(void)
     OK(fd_foreign_kind(&f) == FD_FROM_NONE && !fd_net_from(&a, &f, NULL), "nothing");
     fd_explain(&st, line, sizeof line);
     OK(strstr(line, "no names of a network"), "%s", line);
+    st.code = FD_OK;
+    OK(fd_foreign_kind(NULL) == FD_FROM_NONE && !fd_net_from(&a, NULL, NULL)
+       && strstr(explain(&st), "no names of a network"), "no list: %s", explain(&st));
     a = test_arena(1 << 22, &st);
     f = load(&a, rows[14].file);
     OK(!fd_net_from(&a, &f, NULL), "heads");
@@ -381,8 +384,8 @@ static int other_form(int k, fd_tensors *f, fd_tensors *g, fd_foreign *how, fd_a
         if (!more_modes(k, g, a)) return 0;
         how->modes[0] = 3;
         how->modes[1] = 4;
-    } else if (k == 3) {                          /* coordinates on 1..1 + 2 pi and -3..5 */
-        const double from[2] = { 1, -3 }, to[2] = { 1 + 2 * acos(-1), 5 };
+    } else if (k == 3) {                          /* coordinates on 1..1 + 2 pi and 0..5 */
+        const double from[2] = { 1, 0 }, to[2] = { 1 + 2 * acos(-1), 5 };
         fd_real *w = (t = tensor(g, "lifting.fcs.0.weight"))->x,
             *b = tensor(g, "lifting.fcs.0.bias")->x;
         for (int d = 0; d < 2; d++)
@@ -467,6 +470,187 @@ static void told(void)
         fd_var *z = fd_forward(q, &tape, &s, fd_input(&tape, 3, n, x), &time);
         NEAR(y && z ? test_rel(fd_count(y), z->x, y->x) : 1, 0, TOL(1e-13, 3e-6), "case %d", k);
     }
+}
+
+/* Up to two tensors of a file have other names or shapes; what is wrong is seen before any number
+ * is read. plain: nothing is said about the file. */
+static const struct made {
+    int row, plain;
+    struct { const char *name, *becomes; int nd, n[FD_MAXD]; } edit[2];
+    const char *says;
+} mades[] = {
+    { 6, 0, { { "fno_blocks.convs.0.bias", NULL, 5, { 4, 1, 1, 1, 1 } } }, "last axis of 2" },
+    { 6, 0, { { "fno_blocks.convs.0.bias", NULL, 2, { 4, 1 } } }, "last axis of 2" },
+    { 6, 0, { { "fno_blocks.convs.0.weight.tensor", NULL, 5, { 4, 4, 70000, 3, 2 } } },
+      "fno.modes[0] must be 0..65536, is: 70000" },
+    { 8, 0, { { "fno_blocks.convs.0.weight.tensor", NULL, 4, { 40000, 3, 3, 2 } } },
+      "arena too small" },
+    { 8, 0, { { "fno_blocks.convs.0.weight.tensor", NULL, 0, { 0 } } }, "last axis of 2" },
+    { 5, 0, { { "model.fno_blocks.convs.bias", NULL, 0, { 0 } } }, "last axis of 2" },
+    { 10, 0, { { "fno_blocks.mlp_skips.0.weight", NULL, 1, { 3 } } },
+      "tensor of another shape: fno_blocks.mlp_skips.0.weight is 3, not 3 3" },
+    { 11, 0, { { "fno_blocks.convs.1.weight.core", NULL, 1, { 2 } } }, "not the factors" },
+    { 11, 0, { { "fno_blocks.convs.1.weight.factors.factor_2", NULL, 3, { 4, 5, 2 } } },
+      "not the factors" },
+    { 12, 0, { { "fno_blocks.convs.weight.3.factors.factor_0",
+                 "fno_blocks.convs.weight.0.factors.factor_4", 3, { 3, 3, 2 } },
+               { "fno_blocks.convs.weight.3.factors.factor_1",
+                 "fno_blocks.convs.weight.0.factors.factor_5", 3, { 3, 3, 2 } } },
+      "not the factors of a Tucker or CP tensor: fno_blocks.convs.weight.0.factors.factor_5" },
+    { 12, 0, { { "fno_blocks.convs.weight.0.factors.factor_0", NULL, 3, { 1 << 30, 3, 2 } },
+               { "fno_blocks.convs.weight.0.factors.factor_1", NULL, 3, { 1 << 30, 3, 2 } } },
+      "too large: fno_blocks.convs.weight.0.factors.factor_0" },
+    { 14, 0, { { "patch_embed.proj.weight", "patch_embed.proj.weights", 4, { 8, 2, 2, 2 } } },
+      "missing tensor: patch_embed.proj.weight" },
+    { 14, 0, { { "patch_embed.proj.weight", NULL, 2, { 8, 2 } } }, "patches have 1 to 3 axes" },
+    { 14, 0, { { "patch_embed.proj.weight", NULL, 6, { 8, 2, 1, 1, 1, 1 } } },
+      "patches have 1 to 3 axes" },
+    { 14, 1, { { "mid_block.mlp.fc1.weight", "lost", 2, { 12, 8 } } },
+      "missing tensor: mid_block.mlp.fc1.weight" },
+    { 14, 0, { { "patch_embed.proj.weight", NULL, 4, { 8, 2, 65, 2 } } },
+      "vit.patch[0] must be 0..64, is: 65" },
+    { 14, 0, { { "patch_embed.proj.weight", NULL, 4, { 8, 2, 0, 2 } } }, "grid must be" },
+    { 14, 0, { { "patch_embed.proj.weight", NULL, 3, { 8, 2, 2 } },
+               { "pos_embed", NULL, 3, { 1, 2147483647, 8 } } }, "grid must be" },
+    { 3, 0, { { "conv0.weights1", "conv0.weights1.x", 6, { 2, 2, 2, 1, 2, 2 } },
+              { "w1.bias", "bn0.weight", 1, { 2 } } }, "missing tensor: conv0.weights1" },
+    { 3, 0, { { "w0.weight", "bn0.weight", 1, { 2 } } }, "missing tensor: w0.weight" } };
+
+static void wrong_made(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(1 << 21, &st);
+    for (size_t i = 0; i < sizeof mades / sizeof mades[0]; i++) {
+        const struct made *m = &mades[i];
+        fd_arena a = all;
+        fd_tensors f = load(&a, rows[m->row].file);
+        for (int e = 0; e < 2 && m->edit[e].name; e++) {
+            fd_tensor *t = tensor(&f, m->edit[e].name);
+            if (m->edit[e].becomes) t->name = m->edit[e].becomes;
+            t->nd = m->edit[e].nd;
+            memcpy(t->n, m->edit[e].n, sizeof t->n);
+        }
+        fd_net *net = fd_net_from(&a, &f, m->plain ? NULL : &rows[m->row].how);
+        OK(!net && strstr(explain(&st), m->says), "%d, %s: %s", (int)i, m->says, explain(&st));
+        st.code = FD_OK;
+    }
+}
+
+/* What takes more than two tensors: products of factors too large on the way, names with and
+ * without a prefix, a width of which heads can be told. */
+static void wrong_many(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(1 << 21, &st), a = all;
+    fd_tensors f = load(&a, rows[11].file);
+    for (int i = 0; i < f.count && sizeof(ptrdiff_t) > 4; i++) {
+        fd_tensor *t = &f.tensor[i];
+        if (strstr(t->name, ".convs.0.weight.factors")) t->n[1] = 1 << 19;
+        for (int d = 0; d < 4 && strstr(t->name, ".convs.0.weight.core"); d++) t->n[d] = 1 << 19;
+    }
+    OK(sizeof(ptrdiff_t) < 8
+       || (!fd_net_from(&a, &f, NULL)
+           && strstr(explain(&st), "too large: fno_blocks.convs.0.weight.tensor")), "%s",
+       explain(&st));
+    st.code = FD_OK;
+    a = all;
+    f = load(&a, rows[1].file);
+    char (*name)[40] = fd_take(&a, (size_t)f.count, sizeof *name);
+    fd_tensor *more = fd_raw(&a, fd_tensor, f.count + 1);
+    for (int i = 0; i < f.count; i++) {
+        more[i] = f.tensor[i];
+        snprintf(name[i], sizeof *name, "m.%s", f.tensor[i].name);
+        more[i].name = name[i];
+    }
+    more[f.count++] = (fd_tensor){ "bn0.weight", 1, { 3 }, more[0].x, NULL };
+    f.tensor = more;
+    OK(!fd_net_from(&a, &f, NULL) && strstr(explain(&st), "no place for: bn0.weight"), "%s",
+       explain(&st));
+    st.code = FD_OK;
+    more[0] = (fd_tensor){ "myconv0.weights1", 1, { 3 }, more[0].x, NULL };
+    f.tensor = more, f.count = 1;
+    OK(fd_foreign_kind(&f) == FD_FROM_NONE, "within a word");
+    a = all;
+    f = load(&a, rows[14].file);
+    reshape(&a, tensor(&f, "patch_embed.proj.weight"), 4, (int[]){ 64, 2, 2, 2 });
+    OK(!fd_net_from(&a, &f, NULL) && strstr(explain(&st), "patch_embed.proj.bias is 8, not 64"),
+       "heads are 64 wide: %s", explain(&st));
+    st.code = FD_OK;
+    a = all;
+    f = load(&a, rows[14].file);
+    fd_net *net = fd_net_from(&a, &f, &(fd_foreign){ .heads = 2, .tscale = 2.5 });
+    OK(net && net->arch.tscale == 2.5, "%s", explain(&st));
+    a = all;
+    f = load(&a, rows[1].file);
+    OK(!fd_net_from(&a, &f, &(fd_foreign){ .modes = { 2 } })
+       && strstr(explain(&st), "axis, modes, those there: 0, 2, 3"), "%s", explain(&st));
+}
+
+/* The same network in another form, the same bits of weights: tensors that are not factorised, with
+ * or without .tensor at the end of their names; skips by one number a channel, or by a matrix with
+ * these on its diagonal; one of the modes, and weights that have no other. */
+static void same_network(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(1 << 21, &st);
+    for (int k = 0; k < 3; k++) {
+        static const int row[3] = { 6, 10, 8 };
+        fd_arena a = all;
+        fd_tensors f = load(&a, rows[row[k]].file), g = load(&a, rows[row[k]].file);
+        fd_foreign how = rows[row[k]].how;
+        char name[64];
+        if (k == 2) how.modes[0] = 1;
+        fd_net *p = fd_net_from(&a, &f, &how), *q;
+        for (int l = 0; l < (k < 2 ? 2 : 3); l++) {
+            snprintf(name, sizeof name, k == 1 ? "fno_blocks.mlp_skips.%d.weight"
+                     : "fno_blocks.convs.%d.weight.tensor", l);
+            fd_tensor *t = tensor(&g, name);
+            fd_real *x = fd_new(&a, fd_real, 18);
+            if (!x) break;
+            if (k == 0) t->name = l ? "fno_blocks.convs.1.weight" : "fno_blocks.convs.0.weight";
+            for (int i = 0; i < 3 && k == 1; i++) x[i * 4] = t->x[i];
+            for (int i = 0; i < 9 && k == 2; i++) memcpy(x + 2 * i, t->x + 6 * i, 2 * sizeof *x);
+            if (k == 1) t->n[0] = 3;
+            if (k == 2) t->n[2] = 1;
+            if (k) t->x = x;
+        }
+        if (k == 2) how.modes[0] = 0;
+        q = fd_net_from(&a, &g, &how);
+        OK(p && q, "%d: %s", k, explain(&st));
+        if (p && q && k != 1)
+            OK(p->count == q->count && !memcmp(p->w, q->w, (size_t)p->count * sizeof *p->w)
+               && p->arch.fno.modes[0] == (k ? 1 : 3), "%d: %d modes", k, p->arch.fno.modes[0]);
+        if (p && q && k == 1) {
+            fd_space s = fd_grid(&a, 1, rows[10].n, NULL, NULL, 2);
+            fd_tape t = fd_tape_begin(&a, FD_EVAL);
+            fd_var *x = fd_input(&t, 3, (int[]){ 1, 2, 10 }, normals(&a, 5, 20));
+            fd_var *y = fd_forward(p, &t, &s, x, NULL), *z = fd_forward(q, &t, &s, x, NULL);
+            OK(q->arch.fno.gates && !p->arch.fno.gates, "a number and a matrix");
+            NEAR(y && z ? test_rel(10, z->x, y->x) : 1, 0, TOL(1e-13, 1e-6), "%s", explain(&st));
+        }
+        st.code = FD_OK;
+    }
+}
+
+/* One of the channels of neuraloperator may be time; it is the number in that channel. */
+static void time_channel(void)
+{
+    enum { P = 63 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 21, &st);
+    fd_tensors f = load(&a, rows[6].file);
+    const double time = .7;
+    fd_net *p = fd_net_from(&a, &f, NULL);
+    fd_net *q = fd_net_from(&a, &f, &(fd_foreign){ .time = FD_TIME_CHANNEL, .tscale = 1 });
+    fd_space s = fd_grid(&a, 2, rows[6].n, NULL, NULL, 1);
+    fd_real *x = normals(&a, 3, 2 * P);
+    OK(p && q && q->arch.in == 1 && s.points == P, "%s", explain(&st));
+    if (st.code || !x) return;
+    for (int i = 0; i < P; i++) x[P + i] = (fd_real)time;
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(p, &t, &s, fd_input(&t, 3, (int[]){ 1, 2, P }, x), NULL);
+    fd_var *z = fd_forward(q, &t, &s, fd_input(&t, 3, (int[]){ 1, 1, P }, x), &time);
+    NEAR(y && z ? test_rel(fd_count(y), z->x, y->x) : 1, 0, TOL(1e-13, 3e-6), "%s", explain(&st));
 }
 
 /* memory of every size: out of it, or the right network */
@@ -604,6 +788,10 @@ void test_foreign(void)
     outputs();
     wrong();
     told();
+    wrong_made();
+    wrong_many();
+    same_network();
+    time_channel();
     starved();
     fuzz();
 }

@@ -37,7 +37,11 @@ static const spectral_case cases[] = {
     { 1, { 45 }, { 0 }, { 22 }, 2, 3, 18 },
     { 2, { 34, 20 }, { -16, 0 }, { 15, 10 }, 1, 2, 9 },
     { 2, { 31, 28 }, { -15, 0 }, { 13, 13 }, 1, 5, 2 },    { 1, { 20 }, { 0 }, { 7 }, 37, 3, 5 },
-    { 2, { 7, 10 }, { -3, 0 }, { 2, 4 }, 19, 4, 3 }
+    { 2, { 7, 10 }, { -3, 0 }, { 2, 4 }, 19, 4, 3 },
+    /* without the mode 0 of a first axis */
+    { 2, { 8, 6 }, { 1, 0 }, { 3, 2 }, 2, 2, 3 },
+    { 3, { 7, 6, 5 }, { -3, 1, 0 }, { -2, 2, 1 }, 2, 3, 2 },
+    { 2, { 4, 4 }, { -1, 0 }, { 1, 1 }, 1, 64, 2 }
 };
 
 static void sizes(const spectral_case *c, int nx[5], int ny[5], int nw[6])
@@ -195,7 +199,7 @@ static double second_order(const spectral_case *c, fd_real *x, fd_real *w, const
 
 static void test_spectral_gradients(fd_arena mem)
 {
-    static const int which[] = { 2, 3, 8, 9, 15 };
+    static const int which[] = { 2, 3, 8, 9, 15, 26, 27 };
     for (size_t k = 0; k < sizeof which / sizeof *which; k++) {
         spectral_case small = cases[which[k]];
         const spectral_case *c = &small;
@@ -259,10 +263,19 @@ static void spectral_errors(const fd_real *x, const fd_real *w, fd_arena a)
             "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" },
         { 2, { -3, 1 }, { 2, 4 }, "fd_spectral: modes of the last axis start at 0, not at: 1" },
         { 1, { 0, 0 }, { 5, 0 },
+            "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" },
+        { -2, { 0 }, { 0 },
+            "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 0, 0" },
+        { 2, { INT_MIN, 0 }, { INT_MIN + 5, 3 },
+            "fd_spectral: too few points for the modes: points, lo, hi: 6, -2147483648, -2147483643"
+        },
+        { 2, { -3, 0 }, { INT_MAX, 3 },
             "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" }
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        fd_var *v = fd_spectral(&t, vx, vw, bad[i].axes, bad[i].lo, bad[i].hi);
+        fd_var *one = fd_input(&t, 0, NULL, x), *few = bad[i].axes < 0 ? one : NULL;
+        fd_var *v = fd_spectral(&t, few ? few : vx, few ? few : vw, bad[i].axes, bad[i].lo,
+                                bad[i].hi);
         OK(!v && a.st->code == FD_ESHAPE && !strcmp(explain(a.st), bad[i].text), "%d: %s", (int)i,
            explain(a.st));
         a.st->code = 0;
@@ -363,6 +376,12 @@ static void fit_errors(fd_tape *t, const fd_space *s, const fd_cov *c, const fd_
     done = !fd_cov_apply(t, c, 1, vw);
     OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_cov_apply"), "%s",
        explain(a.st));
+    a.st->code = 0;
+    vw = fd_input(t, 2, (int[]){ 2, (int)s->points }, x);
+    done = !fd_mse_loss(t, s, vw, y, NULL) && a.st->code == FD_ESHAPE;
+    a.st->code = 0;
+    vw = fd_input(t, 3, (int[]){ 1, 2, (int)s->points - 1 }, x);
+    OK(done && !fd_mse_loss(t, s, vw, y, NULL) && a.st->code == FD_ESHAPE, "%s", explain(a.st));
     a.st->code = 0;
     OK(!fd_mse_loss(t, s, NULL, y, NULL) && !fd_cov_apply(t, c, 1, NULL)
        && !fd_cov_apply(t, NULL, 1, vw) && !a.st->code, "NULL");
@@ -1340,19 +1359,23 @@ static void wrong_checkpoint(int k, fd_tensors f, const fd_net *net, const char 
         what = "unknown tensor"; name = "net.other"; break;
     case 3: g.meta[g.metas++] = (fd_meta){ "arch.other", "3" };
         what = "unknown key in the metadata"; name = "arch.other"; break;
-    case 4: case 5: case 6: case 7: case 8: case 9: {
+    case 12: g.tensor[3].n[g.tensor[3].nd++] = 1; what = shape; name = g.tensor[3].name; break;
+    case 4: case 5: case 6: case 7: case 8: case 9: case 13: case 14: {
+        const int j = k < 10 ? k - 4 : k - 7;
         static const char *const key[] = { "arch.width", "arch.width", "adam.lr", "arch.nd",
-                                           "adam.step", "net.version" };
-        static const char *const value[] = { NULL, "3x", "nan", "99999999999", "-4", "2" };
+                                           "adam.step", "net.version", "arch.width", "arch.in" };
+        static const char *const value[] = { NULL, "3x", "nan", "99999999999", "-4", "2", "",
+                                             "-99999999999" };
         static const char *const text[] = {
             "missing in the metadata", "not a number in the metadata",
             "not a number in the metadata", "not a number in the metadata",
-            "step must be 0..2147483646, is", "net.version is not 1: not a checkpoint of ours" };
-        while (strcmp(g.meta[i].key, key[k - 4])) i++;
-        if (value[k - 4]) g.meta[i].value = value[k - 4];
+            "step must be 0..2147483646, is", "net.version is not 1: not a checkpoint of ours",
+            "missing in the metadata", "not a number in the metadata" };
+        while (strcmp(g.meta[i].key, key[j])) i++;
+        if (value[j]) g.meta[i].value = value[j];
         else g.meta[i] = g.meta[--g.metas];
-        what = text[k - 4];
-        name = k == 9 ? cut : k == 8 ? "" : key[k - 4];
+        what = text[j];
+        name = k == 9 ? cut : k == 8 ? "" : key[j];
         break;
     }
     case 10: while (strcmp(g.meta[i].key, "arch.nd")) i++;
@@ -1400,7 +1423,7 @@ static void test_checkpoints(fd_arena mem)
     fd_net_save(a.st, path, net, o, NULL, a);
     fd_tensors f = fd_tensors_load(&a, path);
     OK(f.count == 4 * net->parts && f.metas > 20, "%s", explain(a.st));
-    for (int k = 0; k < 12; k++) wrong_checkpoint(k, f, net, cut, a);
+    for (int k = 0; k < 15; k++) wrong_checkpoint(k, f, net, cut, a);
     /* a part of a type that is not one of numbers */
     FILE *from = fopen(path, "rb"), *to = fopen(cut, "wb");
     const char *part = "\"net.lift0.w\":{\"dtype\":\"", *at = part;
@@ -1421,6 +1444,14 @@ static void test_checkpoints(fd_arena mem)
     done = fd_net_save(a.st, cut, net, o, &more2, a);
     OK(done == FD_EARG && !strcmp(a.st->name, "adam.mine"), "%s", explain(a.st));
     a.st->code = 0;
+    o->count--;
+    done = fd_net_save(a.st, cut, net, o, NULL, a);
+    OK(done == FD_ESHAPE && strstr(explain(a.st), "fd_net_save: this optimiser was made for"),
+       "%s", explain(a.st));
+    a.st->code = 0;
+    o->count++;
+    OK(!fd_net_save(a.st, cut, NULL, o, NULL, a) && !fd_net_restore(&a, cut, NULL, &og).count
+       && !og && !a.st->code, "no network: %s", explain(a.st));
     fd_net_load(&a, test_path("absent.safetensors"), &got, NULL);
     OK(!got && a.st->code == FD_EIO, "%s", explain(a.st));
     a.st->code = 0;
@@ -1772,62 +1803,139 @@ static void test_zero_rates(fd_arena a)
     a.st->code = FD_OK;
 }
 
+/* f(0) + f(x + y) - f(x) - f(y) of a network on 8 points: 0 where it is affine */
+static double bent(const fd_net *net, const fd_space *s, fd_real *out, fd_arena a)
+{
+    fd_real x[4][8] = { { 0 } };
+    double off = 0;
+    fd_normal(fd_seed(5), 16, x[1]);
+    for (int i = 0; i < 8; i++) x[3][i] = x[1][i] + x[2][i];
+    if (!net) return NAN;
+    forward(net, s, 4, x[0], NULL, out, FD_EVAL, a);
+    for (int i = 0; i < 8; i++)
+        off = fmax(off, fabs((double)out[i] + (double)out[24 + i] - (double)out[8 + i]
+                             - (double)out[16 + i]));
+    return off;
+}
+
+/* A Fourier operator with linear = 1 has no activation that x passes, those of its channel MLPs
+ * among them; with FD_IDENTITY for all of them it is the same network. */
+static void test_linear(fd_arena mem)
+{
+    for (int mix = 0; mix < 4; mix += 3) {
+        fd_arena a = mem;
+        fd_arch h = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 2,
+                      .fno = { .modes = { 5 }, .lift = 3, .proj = 3, .mix = mix } };
+        fd_arch line = h, same = h;
+        line.fno.linear = 1;
+        same.act = FD_IDENTITY;
+        fd_space s = fd_grid(&a, 1, (int[]){ 8 }, NULL, NULL, 1);
+        fd_real y[3][32];
+        OK(bent(fd_net_new(&a, &h, fd_seed(4)), &s, y[0], a) > 1e-3, "mix %d, bent", mix);
+        NEAR(bent(fd_net_new(&a, &line, fd_seed(4)), &s, y[1], a), 0, TOL(1e-13, 1e-5),
+             "mix %d, linear", mix);
+        bent(fd_net_new(&a, &same, fd_seed(4)), &s, y[2], a);
+        OK(mix || !memcmp(y[1], y[2], sizeof y[1]), "identities");
+    }
+}
+
+/* A level so small that less than one mode is left of an axis keeps one; groups of norms divide the
+ * width, in the end 1. */
+static void test_least(fd_arena a)
+{
+    const fd_arch uno = { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2,
+                          .fno.modes = { 3 },
+                          .u = { .levels = 2, .mult = { 1, 1 }, .scale = { 1, .1 } } };
+    const fd_arch unet = { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 3,
+                           .layers = 1, .fno.modes = { 3 }, .u.levels = 1 };
+    fd_net *net = fd_net_new(&a, &uno, fd_seed(1)), *odd = fd_net_new(&a, &unet, fd_seed(1));
+    int seen = 0;
+    for (int i = 0; net && i < net->parts; i++)
+        if (!strcmp(net->part[i].name, "step2.spectral")) seen = net->part[i].n[0];
+    OK(seen == 1, "%d modes", seen);
+    OK(odd && odd->arch.fno.groups == 1, "groups: %s", explain(a.st));
+}
+
+/* A rate whose steps end before it has grown is the last one; a gradient whose square is no number
+ * changes nothing. */
+static void test_ends(fd_arena a)
+{
+    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 2,
+                           .layers = 1, .fno.modes = { 2 } };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+    fd_adam how = fd_adam_default(FD_ADAMW);
+    how.warmup = 10, how.steps = 5, how.lr = .1, how.lr_end = .02;
+    fd_opt *o = fd_opt_new(&a, net, &how);
+    if (!o) { OK(0, "%s", explain(a.st)); return; }
+    NEAR(fd_opt_rate(o, 4), .04, 1e-15, "it grows");
+    NEAR(fd_opt_rate(o, 12), .02, 1e-15, "and is the last one then");
+    const fd_real kept = net->w[0];
+    net->g[0] = (fd_real)TOL(1e200, 1e25);
+    const double norm = fd_opt_step(o, net, a.st);
+    OK(norm > 1e24 && a.st->code == FD_ENAN && net->w[0] == kept && o->step == 0, "%s",
+       explain(a.st));
+    a.st->code = FD_OK;
+}
+
 /* the same without a file; and configurations whose numbers are each in their range, but whose
  * product is not */
+#define UVIT .kind = FD_UVIT, .nd = 3, .in = 65536, .out = 65536, .width = 4, .layers = 1
+static const struct { fd_arch a; const char *says; } out_of_range[] = {
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = INT_MIN }, "width must be" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
+        .field = { .kind = FD_SIREN, .layers = -56 } }, "field.layers must be" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
+        .field = { .kind = FD_SIREN, .layers = 1000000000 } }, "field.layers must be" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .tscale = NAN }, "tscale must be" },
+    { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .inr.omega = INFINITY },
+      "inr.omega must be" },
+    { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .fno.pad = { 0, 0, NAN } },
+      "fno.pad[2] must be" },
+    { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .fno.pad = { 0, 0, NAN } },
+      "FD_SIREN does not use: fno.pad[2]" },
+    { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .points.latent = 3 },
+      "FD_SIREN does not use: points.latent" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .fno.modes = { 3 } },
+      "FD_POINTS does not use: fno.modes[0]" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .vit.pos = FD_POS_NONE },
+      "FD_POINTS does not use: vit.pos" },
+    { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .fno.residual = 1 },
+      "FD_UNO does not use: fno.residual" },
+    { { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .vit.mlp = 8 },
+      "FD_FNO_SEPARABLE does not use: vit.mlp" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .inr.omega = 3 },
+      "without field.kind no network reads: inr.omega" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .field.kind = FD_SIREN,
+        .inr.blind = 1 }, "FD_FNO_BLOCK does not use: inr.blind" },
+    { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .field.width = 8 },
+      "FD_UNO does not use: field.width" },
+    { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .u.mult = { 0, 0, 0, 0, 0, -1 } },
+      "u.mult[5] must be" },
+    { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .vit.qkv_bias = 7 },
+      "FD_FNO_BLOCK does not use: vit.qkv_bias" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .vit.qkv_bias = 7 },
+      "vit.qkv_bias must be" },
+    { { UVIT, .vit.patch = { 64, 64, 64 }, .grid = { 64, 64, 64 } }, "network too large" },
+    { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 65536, .layers = 9999,
+        .time = FD_TIME_FILM },
+      "network too large" },
+    { { .kind = FD_FNO_BLOCK, .nd = 3, .in = 1, .out = 1, .width = 65536,
+        .field = { .kind = FD_SIREN, .pool = 64 } },
+      "network too large" },
+    { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 65536, .layers = 3,
+        .inr = { .mod = FD_MOD_WEIGHTS, .latent = 4 } }, "network too large" },
+    { { UVIT, .grid = { 65536, 65536, 65536 } }, "the grid has too many points" } };
+#undef UVIT
+
 static void test_ranges(fd_arena mem)
 {
-#define UVIT .kind = FD_UVIT, .nd = 3, .in = 65536, .out = 65536, .width = 4, .layers = 1
-    static const struct { fd_arch a; const char *says; } bad[] = {
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = INT_MIN }, "width must be" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
-            .field = { .kind = FD_SIREN, .layers = -56 } }, "field.layers must be" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
-            .field = { .kind = FD_SIREN, .layers = 1000000000 } }, "field.layers must be" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .tscale = NAN }, "tscale must be" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .inr.omega = INFINITY },
-          "inr.omega must be" },
-        { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .fno.pad = { 0, 0, NAN } },
-          "fno.pad[2] must be" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .fno.pad = { 0, 0, NAN } },
-          "FD_SIREN does not use: fno.pad[2]" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .points.latent = 3 },
-          "FD_SIREN does not use: points.latent" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .fno.modes = { 3 } },
-          "FD_POINTS does not use: fno.modes[0]" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .vit.pos = FD_POS_NONE },
-          "FD_POINTS does not use: vit.pos" },
-        { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .fno.residual = 1 },
-          "FD_UNO does not use: fno.residual" },
-        { { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .vit.mlp = 8 },
-          "FD_FNO_SEPARABLE does not use: vit.mlp" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .inr.omega = 3 },
-          "without field.kind no network reads: inr.omega" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .field.kind = FD_SIREN,
-            .inr.blind = 1 }, "FD_FNO_BLOCK does not use: inr.blind" },
-        { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .field.width = 8 },
-          "FD_UNO does not use: field.width" },
-        { { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .u.mult = { 0, 0, 0, 0, 0, -1 } },
-          "u.mult[5] must be" },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .vit.qkv_bias = 7 },
-          "FD_FNO_BLOCK does not use: vit.qkv_bias" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .vit.qkv_bias = 7 },
-          "vit.qkv_bias must be" },
-        { { UVIT, .vit.patch = { 64, 64, 64 }, .grid = { 64, 64, 64 } }, "network too large" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 65536, .layers = 9999,
-            .time = FD_TIME_FILM },
-          "network too large" },
-        { { .kind = FD_FNO_BLOCK, .nd = 3, .in = 1, .out = 1, .width = 65536,
-            .field = { .kind = FD_SIREN, .pool = 64 } },
-          "network too large" },
-        { { UVIT, .grid = { 65536, 65536, 65536 } }, "the grid has too many points" } };
-#undef UVIT
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof out_of_range / sizeof *out_of_range; i++) {
         fd_arena a = mem;
-        done = fd_net_count(&bad[i].a, a) == 0 && a.st->code != FD_ENOMEM;
-        OK(done && strstr(explain(a.st), bad[i].says), "%d: %s", (int)i, explain(a.st));
+        done = fd_net_count(&out_of_range[i].a, a) == 0 && a.st->code != FD_ENOMEM;
+        OK(done && strstr(explain(a.st), out_of_range[i].says), "%d: %s", (int)i, explain(a.st));
         a.st->code = FD_OK;
-        done = !fd_net_new(&a, &bad[i].a, fd_seed(1));
-        OK(done && strstr(explain(a.st), bad[i].says), "%d: %s", (int)i, explain(a.st));
+        done = !fd_net_new(&a, &out_of_range[i].a, fd_seed(1));
+        OK(done && strstr(explain(a.st), out_of_range[i].says), "%d: %s", (int)i, explain(a.st));
         a.st->code = FD_OK;
     }
     test_weights(mem);
@@ -1835,6 +1943,9 @@ static void test_ranges(fd_arena mem)
     test_field_defaults(mem);
     test_optimiser_numbers(mem);
     test_zero_rates(mem);
+    test_linear(mem);
+    test_least(mem);
+    test_ends(mem);
 }
 
 void test_networks(void)

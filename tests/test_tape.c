@@ -881,6 +881,86 @@ static void test_reuse(void)
     }
 }
 
+/* Axes, entries and products that are out of range on one side or the other. What is only counted
+ * is never read: inputs are as long as they say. */
+static void test_limits(void)
+{
+    enum { MOST = 2147483647, HALF = 65536 };
+    static const char *const says[] = {
+        "fd_tape_begin: no such mode: -1", "fd_tape_begin: no such mode: 3",
+        "fd_tape: number of axes out of range: -1",
+        "fd_permute: not an order of axes: place, axis: 1, -1",
+        "fd_concat: no such axis: -1, 2", "fd_slice: no such axis: 2, 2",
+        "fd_slice: outside the axis: from, how many, length: -1, 2, 5",
+        "fd_slice: outside the axis: from, how many, length: 1, 0, 5",
+        "fd_matmul: fewer than two axes: 2, 1", "fd_concat: too many entries",
+        "fd_matmul: too many rows: 4294967296", "fd_matmul: too many products: 4294967296" };
+    fd_status st;
+    fd_arena mem = test_arena(1 << 16, &st);
+    fd_real x[15] = { 0 };
+    for (int k = 0; k < 12; k++) {
+        if (k > 9 && sizeof(ptrdiff_t) < 8) break;         /* there are not so many numbers */
+        fd_arena a = mem;
+        fd_tape t = fd_tape_begin(&a, k == 0 ? -1 : k == 1 ? 3 : FD_EVAL);
+        OK(t.mode == FD_EVAL, "case %d: mode", k);
+        fd_var *u = fd_input(&t, 2, S(3, 5), x), *y = NULL;
+        switch (k) {
+        case 2: y = fd_input(&t, -1, NULL, x); break;
+        case 3: y = fd_permute(&t, u, S(0, -1)); break;
+        case 4: y = fd_concat(&t, u, u, -1); break;
+        case 5: y = fd_slice(&t, u, 2, 0, 1); break;
+        case 6: y = fd_slice(&t, u, 1, -1, 2); break;
+        case 7: y = fd_slice(&t, u, 1, 1, 0); break;
+        case 8: y = fd_matmul(&t, 0, 0, u, fd_input(&t, 1, S(5), x)); break;
+        case 9: y = fd_concat(&t, fd_input(&t, 1, S(MOST / 4), x),
+                              fd_input(&t, 1, S(MOST - MOST / 4 + 1), x), 0); break;
+        case 10: y = fd_matmul(&t, 0, 0, fd_input(&t, 3, S(HALF, HALF, 1), x),
+                               fd_input(&t, 2, S(1, 1), x)); break;
+        case 11: u = fd_input(&t, 4, S(HALF, HALF, 1, 1), x), y = fd_matmul(&t, 0, 0, u, u); break;
+        default: y = u;
+        }
+        OK(!y && !strcmp(explain(&st), says[k]), "case %d: %s", k, explain(&st));
+        st.code = FD_OK;
+    }
+}
+
+/* More gradients wait at a time than fd_backward has rooms for: sum_i <c_i, p> has the gradient
+ * sum_i c_i, here of whole numbers. In smaller arenas nothing is added. */
+static void test_rooms(void)
+{
+    enum { N = 16384, MANY = 270 };
+    static fd_real g[N];
+    fd_status st;
+    fd_arena mem = test_arena((size_t)N * 2 * (MANY + 50) * sizeof(fd_real), &st);
+    fd_real *c = fd_raw(&mem, fd_real, N + MANY), *x = fd_new(&mem, fd_real, N);
+    const size_t all = (size_t)(mem.end - mem.beg);
+    int starved = 0;
+    for (int i = 0; i < N + MANY; i++) c[i] = i * 7 % 11;
+    for (int part = 1; part <= 16; part++) {               /* of the memory */
+        fd_arena a = { mem.beg, mem.beg + all / 16 * (size_t)part, &st };
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *y = NULL;
+        memset(g, 0, sizeof g);
+        for (int i = 0; i < MANY; i++) {
+            fd_var *p = fd_param(&t, 1, S(N), x, g);
+            p = fd_sum_to(&t, fd_mul(&t, p, fd_input(&t, 1, S(N), c + i)), 0, NULL);
+            y = i ? fd_add(&t, y, p) : p;
+        }
+        fd_backward(&t, y);
+        int wrong = 0;
+        for (int j = 0; j < N; j++) {
+            int sum = 0;
+            for (int i = 0; i < MANY && !st.code; i++) sum += (i + j) * 7 % 11;
+            wrong += g[j] != sum;
+        }
+        starved += st.code == FD_ENOMEM && y;              /* on the way back */
+        OK(!wrong && (st.code == FD_ENOMEM || (part > 8 && !st.code)), "%d/16: %d wrong, %s", part,
+           wrong, explain(&st));
+        if (part == 16) OK(!st.code && starved > 2, "%d starved, %s", starved, explain(&st));
+        st.code = FD_OK;
+    }
+}
+
 void test_tape(void)
 {
     tape_seed = 1;
@@ -898,6 +978,8 @@ void test_tape(void)
     test_errors();
     test_wrong_tapes();
     test_nulls();
+    test_limits();
     test_rules();
     test_reuse();
+    test_rooms();
 }
