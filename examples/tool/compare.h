@@ -8,7 +8,7 @@
 /* ---- Comparison ------------------------------------------------------------------------------ */
 
 enum { PASSED, ACCEPTED, FAILED, SKIPPED, ENDS };
-enum { MOST_IDS = 32 };
+enum { MOST_IDS = 64 };
 typedef struct { char id[MOST_IDS][80]; int count[MOST_IDS], ids; } hints;
 typedef struct {
     fd_arena a;

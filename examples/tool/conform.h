@@ -11,7 +11,12 @@
 #include "cases_conv.h"
 #include "cases_nets.h"
 #include "cases_process.h"
+#include "cases_times.h"
 #include "cases_samplers.h"
+#include "cases_training.h"
+#include "cases_interpolants.h"
+#include "cases_guidance.h"
+#include "cases_grids.h"
 #include "cases_posterior.h"
 #include "cases_metrics.h"
 #include "compare.h"
@@ -21,9 +26,11 @@
 static const struct { const char *name; void (*write)(casebook *); } vector_groups[] = {
     { "transforms", group_transforms }, { "fields", group_fields },
     { "convolutions", group_convolutions }, { "attention", group_attention },
-    { "networks", group_networks }, { "processes", group_processes },
-    { "parametrisations", group_parametrisations }, { "schemes", group_schemes },
-    { "samplers", group_samplers }, { "langevin", group_langevin },
+    { "networks", group_networks }, { "grids", group_grids }, { "processes", group_processes },
+    { "times", group_times }, { "parametrisations", group_parametrisations },
+    { "training", group_training }, { "schemes", group_schemes }, { "samplers", group_samplers },
+    { "interpolants", group_interpolants }, { "bridges", group_bridges },
+    { "langevin", group_langevin }, { "guidance", group_guidance },
     { "posteriors", group_posteriors }, { "metrics", group_metrics } };
 
 /* vectors_write -- all groups, or one, to dir; dir NULL: their names are printed. */
