@@ -17,6 +17,7 @@
 #include "cases_interpolants.h"
 #include "cases_guidance.h"
 #include "cases_grids.h"
+#include "cases_likelihoods.h"
 #include "cases_posterior.h"
 #include "cases_metrics.h"
 #include "compare.h"
@@ -31,7 +32,8 @@ static const struct { const char *name; void (*write)(casebook *); } vector_grou
     { "training", group_training }, { "schemes", group_schemes }, { "samplers", group_samplers },
     { "interpolants", group_interpolants }, { "bridges", group_bridges },
     { "langevin", group_langevin }, { "guidance", group_guidance },
-    { "posteriors", group_posteriors }, { "metrics", group_metrics } };
+    { "posteriors", group_posteriors }, { "likelihoods", group_likelihoods },
+    { "metrics", group_metrics } };
 
 /* vectors_write -- all groups, or one, to dir; dir NULL: their names are printed. */
 static inline casebook vectors_write(fd_arena a, const char *dir, const char *only, uint64_t seed)

@@ -183,6 +183,13 @@ static const struct { const char *id, *text; } fault_list[] = {
       "of most codes, 1 + w" },
     { "models-swapped", "the model with the label and the one without it are exchanged" },
     { "added", "the model without the label is added, not subtracted" },
+    { "bits", "the logarithm is to the base 2; asked are nats" },
+    { "per-mode", "it is divided by the number of modes" },
+    { "of-values", "the density is that of the values at the points, not of the coefficients: a "
+      "factor sqrt(points) for each mode" },
+    { "no-divergence", "the integral of the divergence is missing" },
+    { "start-of-data", "the start has the law of the noised data; asked is N(0, v C), from which "
+      "samplers start" },
     { "grid-norms", "norms run over all modes of the grid, as released: the step then changes "
       "with the grid" },
     { "upside-down", "the answer in reverse order" },

@@ -1,6 +1,6 @@
-"""pairs.py: groups of client.py: interpolants, bridges, training, times, grids, guidance, written
-from the papers' lines. Functions are rows of coefficients u = basis x/n; is_ says which fault is
-made."""
+"""pairs.py: groups of client.py: interpolants, bridges, training, times, grids, guidance and
+likelihoods, written from the papers' lines. Functions are rows of coefficients u = basis x/n; is_
+says which fault is made."""
 import numpy as np
 
 pi = np.pi
@@ -361,4 +361,40 @@ def guidance(p, a, is_):
     return {"D": b.back(D - step if is_("sign") else D + step)}
 
 
-groups = (interpolants, bridges, training, times, grids, guidance)
+# ---- Likelihoods
+
+def likelihoods(p, a, is_):
+    b = Line(p, a, is_)
+    on, x = b.lam > 0, b.to(a["x"])
+    mean, var, grown, x = b.mean[on], b.c[on], 0, x[:, on]
+    if p["want"] == "flow":                                   # Runge-Kutta in t, and the divergence
+        c, lam, M = b.c[on], b.lam[on], b.mean[on]
+
+        def law(t):
+            B = p["b0"] * t + (p["b1"] - p["b0"]) * t * t / 2
+            return np.exp(-B / 2), -np.expm1(-B), p["b0"] + (p["b1"] - p["b0"]) * t
+
+        def f(x, t):
+            m, v, beta = law(t)                               # -beta/2 (x - (x - m M)/var)
+            return -beta / 2 * (x - lam * (x - m * M) / (m * m * c + v * lam)), \
+                -beta / 2 * (1 - lam / (m * m * c + v * lam))
+
+        times = np.linspace(p["s"], p["t"], 401)
+        for t, h in zip(times, np.diff(times)):
+            k1, g1 = f(x, t); k2, g2 = f(x + h / 2 * k1, t + h / 2)
+            k3, _ = f(x + h / 2 * k2, t + h / 2); k4, g4 = f(x + h * k3, t + h)
+            x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            grown = grown + h / 6 * (g1 + 4 * g2 + g4).sum()
+        m, v, _ = law(p["t"])
+        mean, var = 0 * M, lam if is_("unit-start") else v * lam
+        if is_("start-of-data"): mean, var = m * M, m * m * c + v * lam
+        if is_("no-divergence"): grown = 0
+        if is_("sign"): grown = -grown
+    y = grown - ((x - mean) ** 2 / var / 2 + np.log(var) / (1 if is_("no-half") else 2)).sum(1)
+    d = on.sum()
+    if not is_("no-constant"): y = y - d / 2 * np.log(2 * pi)
+    if is_("of-values"): y = y - d / 2 * np.log(b.n)
+    return {"logp": y / np.log(2) if is_("bits") else y / d if is_("per-mode") else y}
+
+
+groups = (interpolants, bridges, training, times, grids, guidance, likelihoods)
