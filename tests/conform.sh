@@ -30,8 +30,8 @@ bad() {
 
 # ---- the vectors
 run 0 list "$fd" vectors --list; says '^convolutions  +spectral'; groups=$(awk '{ print $1 }' out)
-[ "$(echo "$groups" | wc -l)" = 12 ]; report $? "groups: $groups"
-run 0 vectors "$fd" vectors -o "it's vectors"; says '^12 groups, [0-9]+ cases'
+[ "$(echo "$groups" | wc -l)" = 19 ]; report $? "groups: $groups"
+run 0 vectors "$fd" vectors -o "it's vectors"; says '^19 groups, [0-9]+ cases'
 mv "it's vectors" v
 run 0 vectors "$fd" vectors -o v2
 diff -r v v2 >diff; report $? "two runs, other bytes: $(head -n 1 diff)"
@@ -55,12 +55,14 @@ odd 'it crashed: signal 11' 'kill -SEGV $$'
 odd 'status 0, but it wrote nothing' 'true'
 odd 'status 3: no GPU here' 'echo loading; echo "no GPU here" >&2; exit 3'
 odd 'its output cannot be read: .*answer.npz' 'echo nonsense >"$2"'
-odd "its output has no array 'y'" 'cp "$1" "$2"'
+odd "its output has no array 'y', but 'x'" 'cp "$1" "$2"'
+odd 'what it wrote to .out. is not a file' 'mkfifo "$2"'
 run 1 absent "$fd" conform "it's/v" --group langevin --cmd './nobody {in} {out}'
 says 'case 1 .*: it did not start: .*nobody'
 echo 'sleep 100 & sleep 100' >odd.sh
-run 1 hang "$fd" conform "it's/v" --group posteriors --timeout 0.2 --cmd 'sh odd.sh {in} {out}'
-says 'case 4 .*: no answer after 0.2 s: it was ended'
+run 1 hang "$fd" conform "it's/v" --group langevin --timeout 0.2 --cmd 'sh odd.sh {in} {out}'
+says 'case 3 .*: no answer after 0.2 s: it was ended'
+says '^langevin: cases that were not tried: 2, since 3 in a row'; says '^langevin  +0 +0 +5 +0$'
 run 1 unknown "$fd" conform "it's/v" --group langevin --cmd 'exit 77; : {in} {out}'
 says '^0 of 0 cases pass: the program knows none of them$'
 # one that knows the answers passes, but for what must be refused or must differ
@@ -117,6 +119,10 @@ bad 2 '--noise: has no meaning' judge x.npy --noise 1
 bad 2 '--mean: x.npy has 400 functions: --law mixture' judge x.npy --mean x.npy
 run 0 few "$fd" noise --grid 8 -n 5 -o few.npy
 bad 1 'few.npy: 5 functions; 16 at least' judge few.npy
+run 0 one "$fd" noise --grid 8 -n 1 -o one.npy
+bad 1 'one.npy: 1 function; 16 at least' judge one.npy
+mkfifo pipe
+bad 1 'pipe: not a plain file' judge pipe
 
 python=$(for p in python3 /usr/bin/python3; do
     $p -c 'import numpy' 2>/dev/null && echo $p && break
@@ -171,6 +177,10 @@ with numpy.load("v/langevin/001.npz") as f: numpy.savez("wide.npz", y=numpy.ones
 numpy.savez("nan.npz", y=numpy.array([1, 2, 3, numpy.nan, 5, 6, 7, 8.]))
 numpy.savez_compressed("seven.npz", y=numpy.ones(7))
 numpy.savez("whole.npz", y=numpy.arange(8), z=numpy.ones(3))
+numpy.savez("ints.npz", y=numpy.arange(8))
+numpy.save("bare.npy", numpy.ones(8))
+near = numpy.load("v/langevin/001.out.npz")["y"]
+numpy.savez("near.npz", y=near * (1 + 1.5e-4 * (-1) ** numpy.arange(8)))
 for t in json.load(open("v/fields.json"))["tests"]:       # of its law of functions, the first
     if t["compare"] == "law":
         lost = numpy.ones([t["params"]["count"]] + t["params"]["n"])
@@ -189,6 +199,13 @@ numpy.save("smooth.npy", (numpy.load("s.npy") + rough[numpy.arange(400) % 2]).as
 numpy.save("same.npy", numpy.repeat(x[:100], 4, 0))
 scale = numpy.random.default_rng(2).choice([.5, 1.3229], (400, 1))
 numpy.save("heavy.npy", (x * scale).astype("f4"))
+numpy.save("large.npy", 1e31 * x)
+k = numpy.abs(numpy.fft.fftfreq(32, 1 / 32)) * 2 * numpy.pi         # with noise in Nyquist's mode
+lam = 4 * (3 / .04) ** 1.5 * (3 / .04 + k ** 2) ** -2
+z = numpy.fft.fft(numpy.random.default_rng(3).standard_normal((400, 32)))
+own = numpy.fft.ifft(z * numpy.sqrt(lam * 32)).real
+numpy.save("nyquist.npy", own.astype("f4"))
+numpy.save("own.npy", numpy.fft.ifft(z * numpy.sqrt(lam * 32) * (numpy.arange(32) != 16)).real)
 END
 echo 'cp "answers/right/${1#changed/}" "$2"' >replay.sh
 run 1 changed "$fd" conform changed --cmd 'sh replay.sh {in} {out}'
@@ -197,6 +214,9 @@ for g in $groups; do
 done
 odd 'y is 2x8, not 8' 'cp wide.npz "$2"'
 odd "its output has no array 'y' of real numbers, but int64: whole numbers" 'cp whole.npz "$2"'
+odd "its output has no array 'y' of real numbers, but int64: whole numbers" 'cp ints.npz "$2"'
+odd "its output has no array 'y': it is one array without a name" 'cp bare.npy "$2"'
+odd 'y differs by 0.000[0-9]* of its size$' 'cp near.npz "$2"'
 odd 'y is 7, not 8' 'cp seven.npz "$2"'
 odd 'y has NaN or infinity, at entry 3' 'cp nan.npz "$2"'
 echo 'grep -q "\"functions\"" "${1%.npz}.json" || exit 77; cp lost.npz "$2"' >odd.sh
@@ -208,6 +228,11 @@ run 1 "two means" "$fd" judge two.npy --law mixture --mean means.npy --cov mater
 says 'how often each of the 3 means comes .*<-$'
 # means that differ where the law has no variance, each for half of the functions
 run 0 "rough means" "$fd" judge smooth.npy --law mixture --mean rough.npy --cov rbf:l=0.3
+# noise that NumPy has made: right, and with its Nyquist mode
+run 0 own "$fd" judge own.npy --cov matern:nu=1.5,l=0.2,norm=image
+run 1 nyquist "$fd" judge nyquist.npy --cov matern:nu=1.5,l=0.2,norm=image
+says '^NOT THE LAW: .*by the part of .x..2 in Nyquist modes'
+bad 1 'large.npy: function [0-9]+ holds .*: too large$' judge large.npy
 run 1 repeated "$fd" judge same.npy --cov matern:nu=1.5,l=0.2
 says 'correlation of one function with the next .*<-$'
 run 1 heavy "$fd" judge heavy.npy --cov matern:nu=1.5,l=0.2; says 'energy of a function .*<-$'

@@ -16,14 +16,16 @@ they cannot differ from it. lab.call(name, ..) puts in the arena, makes pointers
 numpy arrays, and raises fd.Error, with the library's one line, where the library has recorded a
 failure.
 
-Arrays go in without a copy if they have the library's type (lab.real) and are contiguous; another
-type is an error, never a silent conversion. A lab is for one thread at a time; different labs may
-be used by different threads. The library does not hold Python's lock while it computes; a model
-that is a Python function takes it for as long as it runs.
+Arrays go in without a copy if they have the library's type (lab.real) and are contiguous. For
+lab.call another type is an error; the methods (predict, forward, judge, ..) convert real numbers. A
+lab does one thing at a time: another thread, or a model that calls the library itself, needs a lab
+of its own, and is told so. The library does not hold Python's lock while it computes; a model that
+is a Python function takes it for as long as it runs.
 """
 import ctypes
 import os
 import re
+import threading
 from math import erfc, sqrt
 
 import numpy as np
@@ -44,6 +46,14 @@ def _normal(chi2, k):
     return ((chi2 / k) ** (1 / 3) - (1 - 2 / (9 * k))) / sqrt(2 / (9 * k))
 
 
+def _real(x, what):
+    """x as an array of real numbers, of any type."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise TypeError("%s of %s where real numbers are wanted" % (what, x.dtype))
+    return x
+
+
 def _find(what, places):
     for p in places:
         if p and os.path.exists(p):
@@ -55,7 +65,7 @@ def _find(what, places):
 
 class Pointer(ctypes.c_void_p):
     """Of numbers: a numpy array of their type, None, or an address."""
-    dtype = None
+    dtype, written = None, False
 
     @classmethod
     def from_param(cls, x):
@@ -64,6 +74,8 @@ class Pointer(ctypes.c_void_p):
                 raise TypeError("an array of %s where the library takes %s" % (x.dtype, cls.dtype))
             if not x.flags.c_contiguous:
                 raise TypeError("the array is not contiguous: numpy.ascontiguousarray makes a copy")
+            if cls.written and not x.flags.writeable:
+                raise TypeError("the array is read-only, and the library writes to it")
             return ctypes.c_void_p(x.ctypes.data)
         if x is None or isinstance(x, (int, ctypes.c_void_p)):
             return ctypes.c_void_p(x if not isinstance(x, ctypes.c_void_p) else x.value)
@@ -203,21 +215,22 @@ class Header:
         t = self.types[base] if base in self.types else self.record(base)
         if isinstance(t, type) and issubclass(t, ctypes._CFuncPtr):
             stars -= plain.count("*")                 # a pointer to a function is one already
-        t = self.pointer(base, t, stars, argument) if stars else t
+        t = self.pointer(base, t, stars, argument, "const" in text) if stars else t
         for n in [] if argument else reversed(dims):
             t = t * n
         return t
 
-    def pointer(self, base, t, stars, argument):
+    def pointer(self, base, t, stars, argument, const):
         if base == "char" and stars == 1:
             return ctypes.c_char_p if argument else ctypes.c_void_p
         if isinstance(t, type) and issubclass(t, ctypes.Structure) and stars == 1:
             return ctypes.POINTER(t)
         if stars > 1 or t is None or not argument:
             return ctypes.c_void_p
-        if base not in self.pointers:                 # of numbers
-            self.pointers[base] = type(base + "_p", (Pointer,), {"dtype": np.dtype(t)})
-        return self.pointers[base]
+        if (base, const) not in self.pointers:        # of numbers
+            self.pointers[base, const] = type(base + "_p", (Pointer,),
+                                              {"dtype": np.dtype(t), "written": not const})
+        return self.pointers[base, const]
 
     def function(self, text):
         m = re.match(r"(.*?)\b(fd_\w+) ?\((.*)\)$", text)
@@ -261,6 +274,7 @@ class Lab:
         self.arena = self.lib.fd_arena_over(self.room.ctypes.data, memory,
                                             ctypes.byref(self.status))
         self.kept, self.raised = [], None
+        self.mine, self.inside = threading.RLock(), False
         self.schemes = {}
         while self.lib.fd_scheme_name(len(self.schemes)):
             self.schemes[self.lib.fd_scheme_name(len(self.schemes)).decode()] = len(self.schemes)
@@ -301,22 +315,52 @@ class Lab:
                 given[i] = ctypes.byref(given[i])
             elif isinstance(given[i], str):
                 given[i] = given[i].encode()
-        self.keep(args)
-        y = f(*given)
-        self.check()
+        # what only computes keeps nothing
+        if self.fd_arena not in types or ctypes.POINTER(self.fd_arena) in types \
+                or f.restype not in (None, ctypes.c_int, ctypes.c_double):
+            self.keep(args)
+        with self.alone():
+            if self.inside:
+                raise RuntimeError("this lab is in the middle of a call: a model that calls the "
+                                   "library needs a lab of its own")
+            self.inside = True
+            try:
+                y = f(*given)
+            finally:
+                self.inside = False
+            self.check()
         return y
+
+    def alone(self):
+        """with lab.alone(): the lab is this thread's."""
+        return Lab._Alone(self)
+
+    class _Alone:
+        def __init__(self, lab):
+            self.lab = lab
+
+        def __enter__(self):
+            if not self.lab.mine.acquire(blocking=False):
+                raise RuntimeError("this lab is in use by another thread, which needs one of its "
+                                   "own")
+
+        def __exit__(self, *_):
+            self.lab.mine.release()
 
     class _Mark:
         def __init__(self, lab):
             self.lab = lab
 
         def __enter__(self):
+            self.mine = self.lab.alone()
+            self.mine.__enter__()
             self.beg, self.had = self.lab.arena.beg, len(self.lab.kept)
             return self.lab
 
         def __exit__(self, *_):
             self.lab.arena.beg = self.beg
             del self.lab.kept[self.had:]
+            self.mine.__exit__()
 
     def scope(self):
         """with lab.scope(): what is made inside is given back at the end of it."""
@@ -341,7 +385,7 @@ class Lab:
 
     def given(self, s, x, channels=None):
         """x as functions on s, in the library's type: it sees an address only, and no size."""
-        x = np.ascontiguousarray(x, self.real)
+        x = np.ascontiguousarray(_real(x, "functions"), self.real)
         each = x.size // len(x) if x.ndim > 1 and len(x) else 0
         if not each or each % s.points or channels not in (None, each // s.points):
             raise ValueError("an array of %s where functions [b, %s, %s] are wanted"
@@ -385,24 +429,31 @@ class Lab:
     # ---- Models
 
     def model(self, f, predicts, vjp=None):
-        """fd_model of a Python function: f(x, t) -> y, x and y [b, ch, n..], t [b]; it sees the
-        library's own memory. vjp(x, t, dy) -> dx makes guidance possible."""
+        """fd_model of a Python function: f(x, t) -> y, x and y [b, ch, n..], t [b]; x and t are the
+        library's own memory, to be read during the call. vjp(x, t, dy) -> dx makes guidance
+        possible."""
         def array(s, b, p):
             return self.array(p, self.shape(s.contents, b), self.real)
 
+        def read(x):
+            x.flags.writeable = False                 # the state of a sampler
+            return x
+
         def run(g, s, b, ins, t, out):
-            y = array(s, b, out)
+            y = None
             try:
+                y = array(s, b, out)
                 if self.raised is not None:           # the library goes on to the end of its loop
                     raise self.raised
-                got = g(array(s, b, ins[0]), self.array(t, (b,)),
-                        *[array(s, b, v) for v in ins[1:]])
+                got = g(read(array(s, b, ins[0])), read(self.array(t, (b,))),
+                        *[read(array(s, b, v)) for v in ins[1:]])
                 if np.shape(got) != y.shape:
                     raise ValueError("the model gave %s where %s is wanted"
                                      % (np.shape(got), y.shape))
-                y[...] = got
+                y[...] = _real(got, "the model gave an array")
             except BaseException as e:
                 self.raised = e
+                y = array(s, b, out) if y is None else y
                 y[...] = np.nan
 
         m = self.fd_model(predicts=predicts)
@@ -497,6 +548,8 @@ class Lab:
         """Are x [b, ch, n..] of the law N(mean, diag var [modes]) in the modes of s? p-values by
         bands of waves and of the mean, and the least of them times their number."""
         u, wave = self.modes(s, x if mean is None else x - mean), self.waves(s)
+        if not np.isfinite(u).all():
+            raise ValueError("the functions hold NaN or infinity")
         p = {}
         for w in range(waves):
             band = (wave == w) & (np.asarray(var) > 0)
@@ -507,6 +560,8 @@ class Lab:
             q = _normal(v.sum(), n)
             m = (u[:, :, band] / np.sqrt(np.asarray(var)[band])).sum() / sqrt(n)
             p["power %d" % w], p["mean %d" % w] = erfc(abs(q) / sqrt(2)), erfc(abs(m) / sqrt(2))
+        if not p:
+            raise ValueError("the law has no variance in the waves below %d" % waves)
         return min(1.0, min(p.values()) * len(p)), p
 
     @staticmethod
@@ -514,6 +569,8 @@ class Lab:
         """Ranks of truths [N] among draws [N, L] of their posteriors are uniform if these are
         right: the p-value of chi-squared over bins of ranks."""
         n, many = np.shape(draws)
+        if not (np.isfinite(truth).all() and np.isfinite(draws).all()):
+            raise ValueError("the truths or the draws hold NaN or infinity")
         bins = min(8, many + 1)
         ranks = (np.asarray(draws) < np.asarray(truth)[:, None]).sum(1)
         # ranks 0 .. L fall into bins of nearly equal numbers of them

@@ -1,4 +1,5 @@
-/* cases_bridges.h -- cases of fd vectors: bridges of a linear equation, a loop of exact steps. */
+/* cases_bridges.h -- cases of fd vectors: bridges of a linear equation, by a loop of exact steps
+ * and as pairs for bridge matching; what is known of their ends, costs and weights. */
 #ifndef CASES_BRIDGES_H
 #define CASES_BRIDGES_H
 #include "loops.h"
@@ -105,5 +106,260 @@ static inline void bridge_case(casebook *q, int n, double nu, double c)
         put_other(q, 0, wrong[f], "path", loop_points(q, &l, STEPS + 1, l.path));
     }
     case_end(q);
+}
+
+/* ---- Pairs for bridge matching --------------------------------------------------------------- */
+
+enum { PAIR_B = 4, PAIR_M = 3 };
+
+/* line_put -- the equation dX = -A X dt + dW of a case: basis, lam, a, T. */
+static inline fd_linear line_put(casebook *q, loop *l, loop_set *w, int n, double nu, double c)
+{
+    memset(l, 0, sizeof *l);
+    l->id = "", l->n = n;
+    *w = loop_space(&q->mem, n);
+    fd_linear line = fd_linear_heat(&q->mem, w->noise, nu, c, 1);
+    need(q->mem.st);
+    loop_modes(q, l, w);
+    put_in_d(q, "a", 1, &n, line.a);
+    param(q, "T", 1);
+    return line;
+}
+
+/* pair_of -- x at t and the drift there, of the bridge from x0 to end, by the fault l->id. */
+static inline void pair_of(const loop *l, const double *decay, double t, const double *x0,
+                           const double *end, const double *xi, double *x, double *y)
+{
+    const double R = 1 - t;
+    for (int k = 0; k < l->n; k++) {
+        double a = has(l, "brownian") ? 0 : decay[k], g0 = bridge_g(a, t), g1 = bridge_g(a, R);
+        double G = bridge_g(a, 1), pull = exp(-a * R), to = end[k], from = x0[k];
+        double var = has(l, "forward-variance") ? g0 : g0 * g1 / G;
+        if (has(l, "ends-swapped")) to = x0[k], from = end[k];
+        x[k] = (exp(-a * t) * g1 * from + exp(-a * R) * g0 * to) / G + loop_size(l, var) * xi[k];
+        y[k] = -a * x[k] + pull / g1 * (to - pull * x[k]);
+        if (has(l, "no-drift")) y[k] += a * x[k];
+        if (has(l, "linear-sign")) y[k] += 2 * a * x[k];
+        if (has(l, "no-decay")) y[k] = -a * x[k] + pull / g1 * (to - x[k]);
+    }
+}
+
+static inline void pair_case(casebook *q, int n, double nu, double c)
+{
+    static const char *const wrong[] = { "", "ends-swapped", "variance", "no-noise", "root-2",
+        "white-noise", "no-grid-factor", "nyquist-kept", "brownian", "forward-variance", "no-drift",
+        "linear-sign", "no-decay" };
+    const double t[PAIR_B] = { .1, .4, .75, .95 };
+    const int dims[2] = { PAIR_B, n }, b = PAIR_B;
+    double x0[PAIR_B][LOOP_N], end[PAIR_B][LOOP_N], x[PAIR_B][LOOP_N], y[PAIR_B][LOOP_N];
+    double xi[PAIR_B][LOOP_N], want[PAIR_B * LOOP_N];
+    loop l;
+    loop_set w;
+    case_begin(q, VALID, "[Survey eqs. 5.1, 5.2]", n % 2 ? "OddGrid Modal" : "Nyquist Modal",
+               "x at t of the bridge from x0 to end of dX = -A X dt + dW, and its drift there");
+    q->tol *= 10;
+    param_text(q, "want", "pair");
+    fd_linear line = line_put(q, &l, &w, n, nu, c);
+    const fd_real *px = loop_functions(q, &l, "x0", b, x0);
+    const fd_real *pe = loop_functions(q, &l, "end", b, end);
+    put_in_d(q, "t", 1, &b, t);
+    loop_white_given(q, &l, b);
+    for (int f = 0; f < COUNT(wrong); f++) {
+        l.id = wrong[f];
+        for (int i = 0; i < b; i++) {
+            loop_noise(&l, i, xi[i]);
+            pair_of(&l, line.a, t[i], x0[i], end[i], xi[i], x[i], y[i]);
+        }
+        const fd_real *zx = loop_points(q, &l, b, x), *zy = loop_points(q, &l, b, y);
+        if (f) {
+            put_other(q, 0, wrong[f], "x", zx), put_other(q, 0, wrong[f], "y", zy);
+            continue;
+        }
+        fd_real *z = loop_points(q, &l, b, xi);
+        fd_bridge_draw(&line, b, t, px, pe, z, z, q->mem);
+        for (int i = 0; i < b * n; i++) want[i] = (double)zx[i];
+        agree(q, b * n, z, want);
+        for (int i = 0; i < b; i++)
+            fd_bridge_drift(&line, t[i], 1, z + i * n, pe + i * n, z + i * n, q->mem);
+        need(q->mem.st);
+        for (int i = 0; i < b * n; i++) want[i] = (double)zy[i];
+        agree(q, b * n, z, want);
+        put_out(q, "x", 2, dims, zx), put_out(q, "y", 2, dims, zy);
+    }
+    case_end(q);
+}
+
+/* ---- The limit of iterated bridge matching --------------------------------------------------- */
+
+static inline void coupling_case(casebook *q, double nu, double c)
+{
+    enum { N = LOOP_N };
+    const int n = N;
+    double s[2][N], y[N], z[7][N];
+    loop l;
+    loop_set w;
+    case_begin(q, VALID, "[DBFS code, dbfs/dbfs_mnist.py]", "Modal", "covariance of the two ends "
+               "in each mode, of the law next to the process that has the deviations s0 and s1 at "
+               "them (Schroedinger bridge)");
+    q->tol *= 20;
+    param_text(q, "want", "coupling");
+    fd_linear line = line_put(q, &l, &w, n, nu, c);
+    for (int k = 0; k < N; k++) s[0][k] = .4 + .1 * k, s[1][k] = 1.2 - .13 * k;
+    put_in_d(q, "s0", 1, &n, s[0]), put_in_d(q, "s1", 1, &n, s[1]);
+    fd_schroedinger_cov(&line, s[0], s[1], y, q->mem);
+    need(q->mem.st);
+    for (int k = 0; k < N; k++) {
+        double e = exp(-line.a[k]), V = l.lam[k] * bridge_g(line.a[k], 1);
+        double p = e * s[0][k] * s[1][k], B = l.lam[k], ps = sqrt(s[0][k] * s[1][k]);
+        z[0][k] = (sqrt(4 * p * p + V * V) - V) / (2 * e);
+        z[1][k] = (sqrt(4 * e * e * s[0][k] * s[1][k] + V * V) - V) / (2 * e);
+        z[2][k] = (sqrt(4 * pow(ps, 4) + B * B) - B) / 2;
+        z[3][k] = e * z[0][k];
+        z[4][k] = s[0][k] * s[1][k];
+        z[5][k] = 0;
+        z[6][k] = z[0][k] / (s[0][k] * s[1][k]);
+    }
+    agree(q, n, reals(q, n, y), z[0]);
+    put_out_d(q, "cov", 1, &n, y);
+    static const char *const wrong[] = { "", "deviation", "brownian", "decayed", "transport",
+                                         "independent", "correlation" };
+    for (int f = 1; f < COUNT(wrong); f++) fault(q, wrong[f], "cov", z[f]);
+    case_end(q);
+}
+
+/* ---- Observed ends, costs, weights ----------------------------------------------------------- */
+
+/* end_plain -- what is expected of the end, given x at t and noisy values y there, and the least
+ * cost of a control that leads to it. Of the prior N(e^-A(1 - t) x, lam g). */
+static inline double end_plain(fd_status *st, const loop *l, const double *decay, double t,
+                               const double *x, double *end)
+{
+    double S[PAIR_M * PAIR_M] = { 0 }, r[PAIR_M], var[LOOP_N], log_det = 0, square = 0;
+    double sd2 = has(l, "deviation") ? l->sd : has(l, "noise-ignored") ? 0 : l->sd * l->sd;
+    const int m = PAIR_M;
+    for (int k = 0; k < l->n; k++) {
+        double a = has(l, "brownian") ? 0 : decay[k], R = has(l, "from-start") ? 1 : 1 - t;
+        end[k] = exp(-a * R) * x[k], var[k] = l->lam[k] * bridge_g(a, R);
+    }
+    for (int i = 0; i < m; i++) {
+        r[i] = l->y[i];
+        for (int k = 0; k < l->n; k++) r[i] -= end[k] * l->e[k][l->at[i]];
+        for (int j = 0; j < m; j++)
+            for (int k = 0; k < l->n; k++)
+                S[i * m + j] += var[k] * l->e[k][l->at[i]] * l->e[k][l->at[j]];
+        S[i * m + i] += sd2;
+    }
+    fd_cholesky(st, m, S);
+    fd_solve_lower(m, S, 0, r);
+    for (int i = 0; i < m; i++) square += r[i] * r[i] / 2, log_det += log(S[i * m + i]);
+    fd_solve_lower(m, S, 1, r);
+    for (int k = 0; k < l->n; k++)
+        for (int i = 0; i < m; i++) end[k] += var[k] * r[i] * l->e[k][l->at[i]];
+    if (has(l, "no-determinant")) return square;
+    if (has(l, "with-constant")) return square + log_det + .5 * m * log(TURN);
+    return square + log_det - m * log(l->sd);
+}
+
+/* end_case -- values of the end are given; value: with the cost, from t = 0. */
+static inline void end_case(casebook *q, double nu, double c, double t)
+{
+    static const char *const wrong[] = { "", "deviation", "noise-ignored", "brownian",
+                                         "from-start", "no-determinant", "with-constant" };
+    static const ptrdiff_t at[PAIR_M] = { 1, 2, 5 };
+    enum { N = LOOP_N };
+    const int n = N, m = PAIR_M, one = 1;
+    double x[1][N], end[1][N], place[PAIR_M], cost, want[N];
+    loop l;
+    loop_set w;
+    case_begin(q, VALID, "", "Posterior Modal", "dX = -A X dt + dW, X = x at t, noisy values of "
+               "X_T: E X_T%s", t > 0 ? "" : ", and min over controls of E[int |u|^2/2 + misfit]");
+    q->tol *= 10;
+    param_text(q, "want", "end");
+    fd_linear line = line_put(q, &l, &w, n, nu, c);
+    param(q, "t", t), param(q, "sd", .3);
+    const fd_real *px = loop_functions(q, &l, "x", 1, x), *y = normals(q, m);
+    fd_real *got = fd_raw(&q->mem, fd_real, n);
+    for (int i = 0; i < m; i++) place[i] = l.at[i] = (int)at[i], l.y[i] = (double)y[i];
+    l.sd = .3;
+    put_in_d(q, "index", 1, &m, place);
+    put_in(q, "y", 1, &m, y);
+    fd_obs o = fd_obs_pick(&q->mem, &w.s, m, at);
+    fd_obs_noise(&q->mem, &o, l.sd);
+    need(q->mem.st);
+    fd_bridge_end(&line, t, &o, l.y, NULL, 0, 1, px, got, q->mem);
+    double value = t > 0 ? 0 : fd_control_value(&line, 0, &o, l.y, px, q->mem);
+    need(q->mem.st);
+    for (int f = 0; f < COUNT(wrong); f++) {
+        fd_status own = { 0 };
+        l.id = wrong[f];
+        cost = end_plain(&own, &l, line.a, t, x[0], end[0]);
+        const fd_real *z = loop_points(q, &l, 1, end);
+        if (f && !own.code) {
+            put_other(q, 0, wrong[f], "end", z);
+            if (t == 0) fault(q, wrong[f], "cost", &cost);
+        }
+        if (f) continue;
+        for (int i = 0; i < n; i++) want[i] = (double)z[i];
+        agree(q, n, got, want);
+        put_out(q, "end", 1, &n, z);
+        if (t > 0) continue;
+        agree(q, 1, reals(q, 1, &value), &cost);
+        put_out_d(q, "cost", 1, &one, &cost);
+    }
+    case_end(q);
+}
+
+/* weight_case -- log dP'/dP over a step, where P' has d more drift. */
+static inline void weight_case(casebook *q, int n)
+{
+    static const char *const wrong[] = { "", "no-correction", "no-half", "sign", "l2-norm" };
+    const int b = PAIR_B;
+    const double h = .1;
+    double d[PAIR_B][LOOP_N], dW[PAIR_B][LOOP_N], y[PAIR_B], got[PAIR_B] = { 0 };
+    loop l;
+    loop_set w;
+    case_begin(q, VALID, "[Thesis eqs. 2.31-2.40, 2.45-2.47, corrected]", n % 2 ? "OddGrid Modal"
+               : "Nyquist Modal", "Girsanov's log weight of a step of length h with the noise dW, "
+               "for d more drift");
+    q->tol *= 20;
+    param_text(q, "want", "weight");
+    param(q, "h", h);
+    memset(&l, 0, sizeof l);
+    l.id = "", l.n = n;
+    w = loop_space(&q->mem, n);
+    loop_modes(q, &l, &w);
+    const fd_real *pd = loop_functions(q, &l, "d", b, d), *pw = loop_functions(q, &l, "dW", b, dW);
+    fd_girsanov(w.noise, h, b, pd, pw, got, q->mem);
+    need(q->mem.st);
+    for (int f = 0; f < COUNT(wrong); f++) {
+        l.id = wrong[f];
+        for (int i = 0; i < b; i++) {
+            double dot = 0, square = 0;
+            for (int k = 0; k < n; k++) {
+                double lam = has(&l, "l2-norm") ? 1 : l.lam[k];
+                if (!(lam > 0)) continue;
+                dot += d[i][k] * dW[i][k] / lam, square += d[i][k] * d[i][k] / lam;
+            }
+            y[i] = dot - (has(&l, "no-correction") ? 0 : has(&l, "no-half") ? h : has(&l, "sign")
+                          ? -h / 2 : h / 2) * square;
+        }
+        if (f) fault(q, wrong[f], "logz", y);
+        else {
+            agree(q, b, reals(q, b, got), y);
+            put_out_d(q, "logz", 1, &b, got);
+        }
+    }
+    case_end(q);
+}
+
+static inline void group_bridges(casebook *q)
+{
+    if (!group_begin(q, "bridges", "pairs of bridge matching, drifts, couplings, observed ends, "
+                     "costs, path weights")) return;
+    pair_case(q, 8, .01, 0), pair_case(q, 7, .02, .5), pair_case(q, 8, 0, 2);
+    coupling_case(q, .01, 0), coupling_case(q, .02, .5);
+    end_case(q, .01, .2, 0), end_case(q, .02, 0, .4);
+    weight_case(q, 8), weight_case(q, 7);
+    group_end(q);
 }
 #endif

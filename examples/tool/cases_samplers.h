@@ -82,7 +82,7 @@ static const char *const loop_faults[] = {
     "sde-for-ode", "coefficients-late", "forward-drift", "noise-as-score", "forward-variance",
     "posterior-variance", "one-stage", "other-direction", "equal-steps", "half-drift",
     "standard-rule", "corrector-first", "corrector-last", "prior-variance", "no-covariance",
-    "noise-ignored", "deviation", "sign", "replaced", "level-off", "stride" };
+    "noise-ignored", "deviation", "sign", "replaced", "grid-norms", "level-off", "stride" };
 
 /* loop_wrong -- the answers by those faults that show: of chains alone the last two. */
 static inline void loop_wrong(casebook *q, loop *l, int rows, int chain)
@@ -103,7 +103,7 @@ static inline void loop_wrong(casebook *q, loop *l, int rows, int chain)
 /* loop_params -- the sampler, in words and numbers, its times, and the law at these. */
 static inline void loop_params(casebook *q, const fd_sampler *how, int chain)
 {
-    static const char *const corrector[] = { "none", "scaled", "ladder", "snr", "snr" };
+    static const char *const corrector[] = { "none", "scaled", "ladder", "snr-band", "snr" };
     const int n[2] = { how->steps + 1, 4 };
     double law[(LOOP_STEPS + 1) * 4];
     param_text(q, "want", "sample");
@@ -114,6 +114,7 @@ static inline void loop_params(casebook *q, const fd_sampler *how, int chain)
     if (how->corrector)
         param(q, "cprm", how->cprm), param(q, "inner", how->inner > 0 ? how->inner : 1),
         param(q, "before", how->before);
+    if (how->corrector == FD_CORRECT_SNR) param(q, "band", how->band);
     param(q, "churn", how->churn);
     if (how->tdenoise > 0) param(q, "tdenoise", how->tdenoise);
     put_in_d(q, "t", 1, n, how->t);
@@ -247,6 +248,10 @@ static inline void loop_more(casebook *q, const loop_process *p)
     loop_case(q, &p[LOOP_VE], "[SDE algs. 1, 2, 4]", 8, 0, how);
     how.before = 1, how.inner = 2, how.quiet = 1;
     loop_case(q, &p[LOOP_VE], "[SDE code, sampling.py]", 8, 0, how);
+    how.corrector = FD_CORRECT_SNR, how.band = 2;
+    loop_case(q, &p[LOOP_VE], "[SDE algs. 4, 5]", 8, 0, how);
+    loop_case(q, &p[LOOP_VE], "[SDE algs. 4, 5]", 7, 0, how);
+    how.corrector = FD_CORRECT_SNR_GRID;
     how.t = (double[]){ 1, .7, .4, .15 }, how.scheme = FD_EULER_MARUYAMA, how.inner = 1;
     how.churn = 1, how.tdenoise = .02;
     loop_case(q, &p[LOOP_VP], "[FDP code, samplers/pc_sampler.py]", 8, 0, how);

@@ -375,8 +375,8 @@ static inline void data_scales(dataset *d, tally *q, const double *sum, int kind
         shift = d->norm.shift[c];
         for (int i = 0; i < 2; i++)
             if (!(fabs(scale * t->end[i] + shift) <= 1e30))
-                die(1, "%s: function %d holds %g: too large; --normalize scale", d->name, t->at[i],
-                    t->end[i]);
+                die(1, "%s: function %d holds %g: too large%s", d->name, t->at[i], t->end[i],
+                    is_offered("normalize") ? "; --normalize scale" : "");
         t->mid = scale * t->mid + shift;                   /* from u to what the model sees */
         t->unit *= scale;
     }

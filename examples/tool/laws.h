@@ -147,22 +147,28 @@ static inline ptrdiff_t whiten(doubts *r, const fd_space *s, int n, const double
                                const double *lam, const double *mean, double *z, int *band)
 {
     const ptrdiff_t size = s->ch * s->modes;
-    double most = 0, total = 0, off = 0, least = sizeof(fd_real) == 4 ? 1e-9 : 1e-14;
-    ptrdiff_t d = 0, at = 0;
+    double most = 0, total = 0, off[2] = { 0 }, least = sizeof(fd_real) == 4 ? 1e-9 : 1e-14;
+    ptrdiff_t d = 0, at = 0, silent[2] = { 0 };
+    int j[3];
     for (ptrdiff_t k = 0; k < s->modes; k++) most = fmax(most, lam[k]);
-    for (ptrdiff_t k = 0; k < size; k++)
+    for (ptrdiff_t k = 0; k < size; k++) {
         if (lam[k % s->modes] > least * most) band[d++] = band_of(fd_wave(s, k % s->modes, NULL));
+        else silent[fd_mode(s, k % s->modes, j)]++;
+    }
     for (ptrdiff_t i = 0; i < n * size; i++) {
         ptrdiff_t k = i % size;
         double v = u[i] - (mean ? mean[k] : 0);
         total += v * v;
         if (lam[k % s->modes] > least * most) z[at++] = v / sqrt(lam[k % s->modes]);
-        else off += v * v;
+        else off[fd_mode(s, k % s->modes, j)] += v * v;
     }
     /* rounding: eight digits of each value, in each of the modes */
     double room = (sizeof(fd_real) == 4 ? 1e-8 : 1e-16) * (double)size + 4 * least * (double)size;
-    if (r && d < size) doubt_add(r, off <= room * total ? 1 : 0, total > 0 ? off / total : 0, 0,
-                                 "part of |x|^2 where the law has none");
+    for (int i = 0; i < 2 && r; i++)
+        if (silent[i])
+            doubt_add(r, off[i] <= room * total ? 1 : 0, total > 0 ? off[i] / total : 0, 0, i
+                      ? "part of |x|^2 in Nyquist modes: it has none"
+                      : "part of |x|^2 where the law has none");
     return d;
 }
 
@@ -339,7 +345,8 @@ static inline int do_judge(args *o)
     const fd_space *s = &x.s;
     const ptrdiff_t size = fd_size(s);
     int n = x.m, *band = fd_raw(&a, int, size);
-    if (n < 16) die(1, "%s: %d functions; 16 at least say something of a law", o->file, n);
+    if (n < 16) die(1, "%s: %d function%s; 16 at least say something of a law", o->file, n,
+                    n == 1 ? "" : "s");
     fd_cov *c = cov_build(&a, s, &o->cov, NULL, 0);
     spec_need(&st, "cov");
     double *u = in_modes(&a, s, n, data_gather(&a, &x, 0, n)), *z = fd_raw(&a, double, n * size);

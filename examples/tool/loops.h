@@ -238,6 +238,18 @@ static inline void loop_predict(loop *l, double t, double s, int draw, int quiet
     l->before = t;
 }
 
+/* loop_snr -- alpha = 4 r^2 v (|xi|^2 + T)/(|e|^2 + T), e = sqrt(v) s, with sums over the waves up
+ * to `band`, where C has the trace T. */
+static inline double loop_snr(const loop *l, double v, const double *xi, const double *score)
+{
+    double zz = 0, ee = 0, trace = 0;
+    for (int k = 0; k < l->n; k++) {
+        if (!(l->lam[k] > 0) || (k + 1) / 2 > l->how->band) continue;
+        trace += l->lam[k], zz += xi[k] * xi[k], ee += v * score[k] * score[k];
+    }
+    return 4 * l->how->cprm * l->how->cprm * v * (zz + trace) / (ee + trace);
+}
+
 /* loop_correct -- a step of Langevin dynamics at t: x + alpha/2 S + sqrt(alpha) xi. */
 static inline void loop_correct(loop *l, double t, double s, int draw, int quiet, double *x)
 {
@@ -252,7 +264,9 @@ static inline void loop_correct(loop *l, double t, double s, int draw, int quiet
         zz += xi[k] * xi[k], gg += score[k] * score[k];
     }
     if (ladder) alpha = how->cprm * pow(f.v / F.v, has(l, "standard-rule") ? 1 : 2);
-    if (how->corrector == FD_CORRECT_SNR_GRID) alpha = 4 * how->cprm * how->cprm * zz / gg;
+    if (how->corrector >= FD_CORRECT_SNR)
+        alpha = how->corrector == FD_CORRECT_SNR && !has(l, "grid-norms")
+              ? loop_snr(l, f.v, xi, score) : 4 * how->cprm * how->cprm * zz / gg;
     for (int k = 0; k < l->n; k++)
         x[k] += (has(l, "half-drift") ? .5 : 1) * alpha / 2 * score[k]
               + (quiet && !has(l, "last-noise") ? 0 : loop_size(l, alpha)) * xi[k];
@@ -364,6 +378,40 @@ static inline fd_real *loop_points(casebook *q, const loop *l, int rows, double 
             for (int k = 0; k < l->n; k++) sum += u[r][k] * l->e[k][i];
             x[r * l->n + i] = (fd_real)sum;
         }
+    return x;
+}
+
+/* loop_coefs -- the coefficients of rows of functions, in double. */
+static inline void loop_coefs(const loop *l, int rows, const fd_real *x, double u[][LOOP_N])
+{
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < l->n; k++) {
+            u[r][k] = 0;
+            for (int i = 0; i < l->n; i++) u[r][k] += (double)x[r * l->n + i] * l->e[k][i] / l->n;
+        }
+}
+
+/* loop_white_given -- rows of white noise of the points, an input of the case. */
+static inline void loop_white_given(casebook *q, loop *l, int rows)
+{
+    const fd_real *z = normals(q, rows * l->n);
+    l->rows = rows;
+    put_in(q, "z", 2, (int[]){ rows, l->n }, z);
+    loop_coefs(l, rows, z, l->z);
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < l->n; k++) l->z[r][k] *= sqrt(l->n);
+}
+
+/* loop_functions -- random functions of the modes that carry noise, an input of the case. */
+static inline const fd_real *loop_functions(casebook *q, loop *l, const char *name, int rows,
+                                            double u[][LOOP_N])
+{
+    loop_coefs(l, rows, normals(q, rows * l->n), u);
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < l->n; k++) if (!(l->lam[k] > 0)) u[r][k] = 0;
+    const fd_real *x = loop_points(q, l, rows, u);
+    put_in(q, name, 2, (int[]){ rows, l->n }, x);
+    loop_coefs(l, rows, x, u);
     return x;
 }
 #endif

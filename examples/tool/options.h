@@ -461,6 +461,15 @@ static const option options[] = {
       "this text (-h)" },
 };
 static char given[COUNT(options)];
+static int command_now;                    /* of options_read */
+
+/* is_offered -- does the command take such a flag? */
+static inline int is_offered(const char *name)
+{
+    for (int i = 0; i < COUNT(options); i++)
+        if ((options[i].of & command_now) && !strcmp(options[i].name, name)) return 1;
+    return 0;
+}
 
 static inline int is_given(const char *name)
 {
@@ -665,6 +674,7 @@ static inline void options_read(args *o, int command, const char *where, int arg
 {
     static const char *const shorts[] = { "-n", "n", "-o", "out", "-h", "help" };
     memset(o, 0, sizeof *o);
+    command_now = command;
     for (int k = 0; k < FD_SCHEMES && k < ROWS; k++) {
         t_scheme.rows[k].name = fd_scheme_name(k);
         t_scheme.rows[k].help = k == FD_ANCESTRAL_OPTIMAL ? "for exact models, not for networks"

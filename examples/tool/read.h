@@ -221,12 +221,14 @@ static inline read_bytes read_file(fd_arena *a, const char *path)
     long n = -1;
     read_map *m = fd_new(a, read_map, 1);
     if (!m) return b;
-    m->f = stat(path, &s) || !S_ISDIR(s.st_mode) ? fopen(path, "rb") : NULL;
-    if (!m->f) {
+    /* a pipe would be waited for */
+    int known = !stat(path, &s), odd = known && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
+    m->f = odd || (known && S_ISDIR(s.st_mode)) ? NULL : fopen(path, "rb");
+    if (!m->f && !odd) {
         read_fail(a->st, FD_EIO, path, NULL, "%s", errno ? strerror(errno) : "cannot be opened");
         return b;
     }
-    if (!fstat(fileno(m->f), &s) && S_ISREG(s.st_mode) && !fseek(m->f, 0, SEEK_END))
+    if (m->f && !fstat(fileno(m->f), &s) && S_ISREG(s.st_mode) && !fseek(m->f, 0, SEEK_END))
         n = ftell(m->f);
     if (n < 0 || (uint64_t)n > SIZE_MAX / 2) {
         read_fail(a->st, FD_EIO, path, NULL, "not a plain file");

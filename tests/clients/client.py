@@ -3,7 +3,7 @@ client.py --all DIR OUT: answers to all cases of DIR, and with every fault that 
 OUT/FAULT/GROUP/NNN.npz, OUT/right/..: for tests, in which one process for each is too slow."""
 import json, math, os, sys
 import numpy as np
-import loops
+import loops, pairs
 
 fault = ""
 pi = np.pi
@@ -518,6 +518,7 @@ def metrics(p, a):
 groups = {f.__name__: f for f in (transforms, fields, convolutions, attention, networks, processes,
                                   parametrisations, schemes, samplers, langevin, posteriors,
                                   metrics)}
+for f in pairs.groups: groups[f.__name__] = lambda p, a, f=f: f(p, a, is_)
 
 
 def answer(path, out):

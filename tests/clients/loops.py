@@ -166,7 +166,12 @@ class Loop:
         self.late = late
         p, (m, v) = self.p, self.at(t)[:2]
         xi, S = self.next(), self.score(x, self.D(x, t), m, v)
-        if p["corrector"] == "snr": eps = 2 * p["cprm"] ** 2 * (xi @ xi) / (S @ S)
+        if p["corrector"] == "snr" or (p["corrector"] == "snr-band" and self.is_("grid-norms")):
+            eps = 2 * p["cprm"] ** 2 * (xi @ xi) / (S @ S)
+        elif p["corrector"] == "snr-band":                    # e = -sqrt(v) S, on the low waves
+            low = ((np.arange(self.n) + 1) // 2 <= p["band"]) * (self.lam > 0)
+            trace = low @ self.lam
+            eps = 2 * p["cprm"] ** 2 * v * (low @ xi ** 2 + trace) / (low @ S ** 2 * v + trace)
         elif p["corrector"] == "ladder":
             ratio = v / self.at(self.a["t"][-1])[1]
             eps = p["cprm"] * ratio ** (1 if self.is_("standard-rule") else 2) / 2
