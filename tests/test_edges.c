@@ -109,7 +109,7 @@ static void processes(void)
     }
     /* behind the end of a chain nothing happens */
     const fd_model m = fd_oracle_gauss(&a, &chain, NULL, c);
-    fd_sampler how = { .p = &chain, .model = m, .scheme = FD_PF_HEUN };
+    fd_sampler how = { .p = &chain, .model = m, .scheme = FD_PF_MIDPOINT };
     fd_real x[N] = { 1, 2, 3, 4 };
     fd_advance(&how, 13, 12, 1, x, NULL, NULL, a);
     for (int i = 0; i < N; i++) NEAR((double)x[i], i + 1, TOL(1e-14, 1e-6), "behind the end");
@@ -122,7 +122,47 @@ static void processes(void)
     const fd_process on = fd_vp(fd_cov_exp(&a, &flat, 1, .3), .1, 20), few = fd_vp(d2, .1, 20);
     SAYS(fd_oracle_gauss(&a, &on, NULL, fd_cov_exp(&a, &turned, 1, .3)), FD_ESHAPE, "modes");
     SAYS(fd_oracle_gauss(&a, &few, NULL, fd_cov_table(&a, &one, lam)), FD_ESHAPE, "modes");
+    SAYS(OK(!fd_fdp_noise(&a, &dense, 1, 0), "."), FD_EARG, "fd_laplace");
     OK(!st.code, "%s", explain(&st));
+    test_free();
+}
+
+static double straight(double r, const void *self, double *slope)
+{
+    (void)self;
+    *slope = 1;
+    return r;
+}
+
+/* A chain of equal betas is an Ornstein-Uhlenbeck process by another clock: so are its bounds. And
+ * a law whose factors are in the thousands, by steps that follow what they see. */
+static void clocks(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = line(&a, N);
+    const double lam[N] = { 1, .5, .2, .1 }, bare[N] = { 1, 0, .2, .1 }, c[N] = { .3, .7, .1, .4 };
+    fd_cov *noise = fd_cov_table(&a, &s, lam), *data = fd_cov_table(&a, &s, c);
+    double beta[6], t[2][5] = { { 6, 4, 3, 2, 1 } }, nll[2], part[2][3];
+    for (int i = 0; i < 6; i++) beta[i] = .2;
+    for (int i = 0; i < 5; i++) t[1][i] = -log(.8) * t[0][i];
+    const fd_process p[2] = { fd_ddpm_betas(&a, noise, 6, beta), fd_ou(noise, 2) };
+    const fd_real x[N] = { 1, -1, (fd_real).5, 2 };
+    for (int i = 0; i < 2; i++) {
+        const fd_sampler how = { .p = &p[i], .model = fd_oracle_gauss(&a, &p[i], NULL, data),
+                                 .t = t[i], .steps = 4, .scheme = FD_DDIM };
+        fd_elbo(&how, 0, fd_seed(1), 0, 1, x, &nll[i], part[i], a);
+    }
+    for (int j = 0; j < 3; j++)
+        NEAR(part[0][j], part[1][j], TOL(1e-10, 1e-4) * (1 + fabs(part[1][j])), "part %d", j);
+    const fd_process fast = fd_vp(fd_cov_table(&a, &s, bare), 18, 18);
+    const double fall[2] = { 1, .2 };
+    double var[N] = { 1, 1, 1, 1 };
+    const fd_sampler how = { .p = &fast, .model = fd_oracle_gauss(&a, &fast, NULL, data),
+                             .t = fall, .steps = 1, .scheme = FD_PF_ADAPTIVE, .rtol = 1e-6 };
+    fd_exact_law(&how, NULL, var, a);
+    NEAR(var[1] * exp(-14.4), 1, 1e-2, "a mode without noise");
+    OK(!fd_path(noise, straight, NULL, NULL, NULL).law && !st.code, "%s", explain(&st));
     test_free();
 }
 
@@ -828,6 +868,7 @@ static void too_many_modes(void)
 void test_edges(void)
 {
     processes();
+    clocks();
     no_rows();
     conditions();
     time_laws();
