@@ -865,6 +865,82 @@ static void too_many_modes(void)
     test_free();
 }
 
+/* ---- Chains ---------------------------------------------------------------------------------- */
+
+/* Increments of 0 and those of Student's with few degrees of freedom; numbers that are none */
+static void increments(void)
+{
+    enum { P = 9, SWEEPS = 400 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = line(&a, P);
+    const fd_levy laplace = { FD_LEVY_LAPLACE, 1, .3, 1, .5 };
+    const fd_levy switched = { FD_LEVY_BERNOULLI, 1, .3, 1, .5 };
+    const fd_levy student = { FD_LEVY_STUDENT, 1, .3, .5, .5 };
+    const double y = 1;
+    double w[P - 1], mean = 0;
+    fd_real x[P];
+    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 4 });
+    fd_obs_noise(&a, &o, .3);
+    for (int i = 0; i < P - 1; i++) w[i] = 1e-60;                    /* 1/w = 1/(b z)^2 of d = 0 */
+    fd_levy_sweep(&laplace, &o, &y, fd_seed(1), 0, w, x, a);
+    for (int i = 0; i < P - 1; i++)
+        OK(w[i] > 0 && w[i] < 40 * .09, "an increment of 0 has w = (b z)^2: %g", w[i]);
+    for (int k = 0; k < SWEEPS; k++) {                               /* E[1/w | d] */
+        fd_levy_sweep(&student, &o, &y, fd_seed(2), (uint32_t)k, w, x, a);
+        for (int i = 0; i < P - 1; i++) {
+            const double d = (double)x[i + 1] - (double)x[i];
+            mean += (.5 * .09 + d * d) / (w[i] * 1.5) / (SWEEPS * (P - 1));
+        }
+    }
+    NEAR(mean, 1, 5 / sqrt(.75 * SWEEPS * (P - 1)), "1/w of a Student increment");
+    w[0] = NAN;
+    SAYS(fd_levy_sweep(&laplace, &o, &y, fd_seed(1), 0, w, x, a), FD_EDATA, "positive definite");
+    SAYS(fd_levy_sweep(&switched, &o, &y, fd_seed(1), 0, w, x, a), FD_EDATA, "positive definite");
+    const fd_obs empty = { .m = 0 };
+    OK(!fd_obs_potential(&a, &empty, &y).value && !st.code, "of nothing");
+    test_free();
+}
+
+/* a potential whose gradient is no number once the chain has begun */
+static double torn(const void *self, const fd_space *s, const fd_real *x, fd_real *g, fd_arena a)
+{
+    int *const calls = *(int *const *)self;
+    (void)x, (void)a;
+    for (ptrdiff_t i = 0; g && i < fd_size(s); i++) g[i] = *calls ? (fd_real)NAN : 0;
+    ++*calls;
+    return 0;
+}
+
+static void vanish(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    (void)self, (void)z, (void)a;
+    for (int i = 0; i < 2 * b; i++) x[i] = 0;
+}
+
+static void no_number(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = line(&a, N);
+    const double lam[N] = { 1, .5, .2, .1 };
+    fd_cov *c = fd_cov_table(&a, &s, lam);
+    int calls = 0, *const counted = &calls;
+    const fd_mcmc how = { .prior = c, .phi = { torn, &counted }, .kind = FD_MCMC_MALA, .h = .5,
+                          .adapt = 9 };
+    fd_chain *k = fd_chain_begin(&a, &how, fd_seed(1), 0, NULL);
+    OK(k && !fd_chain_step(k, a) && !k->accepted && k->h < .5 && isnan(k->ratio) && !st.code,
+       "a ratio that is no number rejects, and makes the step shorter");
+    double mean[2] = { 1, 2 }, cov[4] = { 1, 0, 0, 1 };
+    OK(fd_affine_law(vanish, NULL, 2, 0, mean, cov, a) == 0 && mean[0] == 0 && mean[1] == 0
+       && cov[0] == 0 && cov[3] == 0, "a step to 0 is affine");
+    fd_real x[2] = { 7 };
+    FD_FAIL(&st, FD_EIO, "here", "before");
+    fd_sde_step(&(fd_sde){ NULL, NULL, NULL, NULL }, FD_SDE_EULER, 0, 1, 1, x, x, a);
+    OK(x[0] == 7 && st.code == FD_EIO, "no step after a failure");
+    test_free();
+}
+
 void test_edges(void)
 {
     processes();
@@ -885,4 +961,6 @@ void test_edges(void)
     no_noise();
     proposals();
     too_many_modes();
+    increments();
+    no_number();
 }
