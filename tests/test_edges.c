@@ -935,9 +935,35 @@ static void no_number(void)
     OK(fd_affine_law(vanish, NULL, 2, 0, mean, cov, a) == 0 && mean[0] == 0 && mean[1] == 0
        && cov[0] == 0 && cov[3] == 0, "a step to 0 is affine");
     fd_real x[2] = { 7 };
+    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 1 });
+    fd_obs_noise(&a, &o, .3);
+    const fd_posterior *post = fd_posterior_new(&a, NULL, c, &o, mean);
     FD_FAIL(&st, FD_EIO, "here", "before");
+    fd_posterior_draw(post, fd_seed(1), 0, 1, x, a);
     fd_sde_step(&(fd_sde){ NULL, NULL, NULL, NULL }, FD_SDE_EULER, 0, 1, 1, x, x, a);
     OK(x[0] == 7 && st.code == FD_EIO, "no step after a failure");
+    test_free();
+}
+
+/* Shapes that are frozen have everywhere the noise that they have at first. */
+static void frozen(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 18, &st);
+    const double from[4] = { 0, 0, 1, .5 }, z[4] = { .3, -.2, .8, 1 }, centre[4] = { 0, 1, 1, 0 };
+    fd_shapes how = { .points = 2, .dim = 2, .centres = 2, .centre = centre, .size = 1,
+                      .width = .7, .from = from };
+    double G[2][16], div[4];
+    const fd_system free = fd_kunita(&a, &how);
+    how.frozen = 1;
+    const fd_system ice = fd_kunita(&a, &how);
+    if (!ice.g || !free.g) { OK(0, "%s", explain(&st)); return; }
+    free.g(free.self, from, 0, G[0]), ice.g(ice.self, z, 0, G[1]);
+    ice.div(ice.self, z, 0, div);
+    for (int i = 0; i < 16; i++) NEAR(G[1][i], G[0][i], 0, "entry %d", i);
+    NEAR(G[0][0], exp(-1 / .98), 1e-15, "its kernel"), NEAR(div[0], 0, 0, "no divergence");
+    free.g(free.self, z, 0, G[0]);
+    OK(G[0][0] != G[1][0], "but where they are free");
     test_free();
 }
 
@@ -963,4 +989,5 @@ void test_edges(void)
     too_many_modes();
     increments();
     no_number();
+    frozen();
 }

@@ -647,9 +647,9 @@ static int call_bridge(const tired *q, int i, fd_real *x, double *e, fd_arena a)
 
 /* what is made of things that stand already, so that little memory is enough for those */
 typedef struct {
-    fd_obs modal;
+    fd_obs modal, two;                               /* two: of two channels */
     fd_gain *g, *wide;
-    fd_posterior *post, *blurred;
+    fd_posterior *post, *blurred, *pair;
     fd_amortised *w;
     fd_model cond, ucos, warm, net;
 } standing;
@@ -671,6 +671,14 @@ static standing standing_new(const tired *q, fd_arena *a)
     r.post = fd_posterior_new(a, NULL, k->c0, &k->o, k->y);
     r.blurred = fd_posterior_new(a, NULL, k->c0, o, k->y);
     r.w = fd_amortised_new(a, &sees, &k->o);
+    const int n = N;
+    static const double at[2] = { .3, .6 };
+    const fd_space both = fd_grid(a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 2);
+    fd_obs *wide = fd_new(a, fd_obs, 1);
+    if (!wide) return r;
+    r.two = fd_obs_points(a, &both, 2, at, NULL), *wide = fd_obs_modal(a, &both, mul);
+    fd_obs_noise(a, wide, .3);
+    r.pair = fd_posterior_new(a, NULL, fd_cov_exp(a, &both, 1, .3), wide, q->many);
     r.cond = fd_oracle_posterior(a, &k->p, 1, NULL, NULL, c, &k->o, k->y);
     r.ucos = fd_ucos(a, r.g, &k->p, k->y, k->m);
     const fd_model m = fd_oracle_gauss(a, &q->heat, NULL, k->c0);
@@ -721,6 +729,8 @@ static int call_standing(const tired *q, int i, fd_real *x, double *e, fd_arena 
     case 10: m = &stands.cond; break;
     case 11: m = &stands.ucos; break;
     case 12: m = &stands.warm; break;
+    case 14: fd_obs_adjoint(&stands.two, 1, NULL, q->many, y, a); break;
+    case 15: fd_posterior_std(stands.pair, y, a); break;
     case 13: stands.cond.var(stands.cond.self, &k->s, B, x, two_t, y, a); break;
     default: return 0;
     }
