@@ -5268,7 +5268,6 @@ static void amort_still(const fd_amortised *w, int b, const double *y, int each,
     const fd_space *s = &w->how.p->noise->s;
     const ptrdiff_t n = fd_size(s), all = n * amort_more(w->how.sees & AMORT_STILL);
     const int m = o ? o->m : 0;
-    if (scratch.st->code) return;
     memset(z, 0, (size_t)(b * all) * sizeof *z);
     if (!o) return;
     if (w->how.sees & FD_SEES_VALUES) {
