@@ -4,10 +4,6 @@
 
 #define PI 3.14159265358979323846
 
-/* the call fails with this code and a line that holds the text; the failure is forgotten */
-#define SAYS(call, want, text) \
-    do { call; OK(st.code == (want) && strstr(explain(&st), text), #call ": '%s'", \
-                  explain(&st)); st.code = FD_OK; } while (0)
 
 enum { N = 4 };                                                       /* modes */
 

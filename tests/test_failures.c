@@ -168,10 +168,6 @@ static void other_points(void)
 
 /* ---- What is missing ------------------------------------------------------------------------- */
 
-/* the call fails with this code and a line that holds the text; the failure is forgotten */
-#define SAYS(call, want, text) \
-    do { call; OK(st.code == (want) && strstr(explain(&st), text), #call ": '%s'", \
-                  explain(&st)); st.code = FD_OK; } while (0)
 
 static void missing(void)
 {
