@@ -134,7 +134,7 @@ static inline void group_processes(casebook *q)
         *const c[] = { "T", "b1", "bT" };
     static const char *const l[] = { "v1", "vT", "T" }, *const heat[] = { "c", "kappa" };
     const double t[TIMES_OF] = { .05, .2, .45, .7, .9 }, level[TIMES_OF] = { 2, 5, 20, 60, 100 };
-    const double vp[] = { .1, 20 }, ve[] = { .01, 50 }, flow[] = { 1e-4 }, off[] = { .08 };
+    const double vp[] = { .1, 20 }, ve[] = { .5, 5 }, flow[] = { 1e-4 }, off[] = { .08 };
     const double chain[] = { 100, 1e-4, .02 }, ladder[] = { .01, 30, 100 }, fdp[] = { .1, 5 },
         ac[] = { 1, .01 };
     if (!group_begin(q, "processes", "m, v, a, q of processes at given times")) return;
@@ -143,7 +143,7 @@ static inline void group_processes(casebook *q)
     double *beta = fd_raw(&q->a, double, 100);
     need(q->a.st);
     fd_beta_schedule(FD_BETA_LINEAR, 100, 1e-4, .02, beta, q->a.st);
-    fd_process p[] = { fd_vp(noise, .1, 20), fd_subvp(noise, .1, 20), fd_ve(noise, .01, 50),
+    fd_process p[] = { fd_vp(noise, .1, 20), fd_subvp(noise, .1, 20), fd_ve(noise, .5, 5),
                       fd_ou(noise, 1),
                        fd_flow(noise, 1e-4), fd_flow_vp(noise, .08), fd_driftless(noise, 1),
                        fd_ddpm_betas(&q->a, noise, 100, beta), fd_ladder(noise, .01, 30, 100),
