@@ -9,6 +9,7 @@
 # make ranks      several processes (MPI) give the bits of one
 # make mcu        functions on an emulated microcontroller, and what each part costs there
 # make web        the library in a browser: one page, build/fd.html, with the bits of a desktop
+#                 (CHROMIUM=1: and install that browser, to use the page in it)
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make index      which line implements which equation of which paper
 # make experiments  lists the others, with their minutes of one core and memory; make NAME runs one
@@ -258,10 +259,10 @@ $(B)/mcu: $(addprefix examples/mcu/,mcu.c host.c board.h mcu.h) $(B)/mcu-tables.
 	$(CC) $(CFLAGS) -Iexamples/mcu -DDESKTOP=65536 -O1 -o $@ $(filter %.c %.a,$^) -lm
 endif
 
-mcu-tools:
+mcu-tools: | build/include/setup
 	@command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null || \
 	    $(call install,gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)
-mcu: mcu-tools | build/include/setup
+mcu: mcu-tools
 	@$(MAKE) --no-print-directory -s V=strict build/strict/mcu
 	@sh examples/mcu/mcu.sh build/strict/mcu build/strict/mcu-tables.c
 
@@ -304,12 +305,13 @@ endif
 $(B)/web-pack: examples/web/pack.c examples/web/web.h $(B)/libfd.a
 	$(CC) $(CFLAGS) -Iexamples/web -O1 -o $@ $(filter %.c %.a,$^) -lm
 
-web-tools:
+web-tools: | build/include/setup
 	@t=$$(mktemp) && echo 'int main(void) { return 0; }' | clang --target=wasm32-wasi -x c -o $$t - \
 	    2>/dev/null; s=$$?; rm -f "$$t"; [ $$s = 0 ] || \
 	    $(call install,clang lld wasi-libc libclang-rt-dev-wasm32)
 	@command -v node >/dev/null || command -v chromium >/dev/null || $(call install,nodejs)
-web: web-tools | build/include/setup
+	@[ -z "$(CHROMIUM)" ] || command -v chromium >/dev/null || $(call install,chromium) || true
+web: web-tools
 	@$(MAKE) --no-print-directory -s V=strict build/fd.html
 	@echo "wrote build/fd.html, $$(wc -c <build/fd.html) bytes: open it in a browser"
 	@sh tests/web.sh build/fd.html
