@@ -329,7 +329,7 @@ $(B)/files/%.o: %.c Makefile | build/include/setup
 $(B)/fuzz: $(LIB:%=$(B)/%.o)
 $(B)/fuzz-files: $(patsubst %,$(B)/%.o,files/fd files/nn fft sde)
 $(B)/fuzz $(B)/fuzz-files: tests/fuzz.c Makefile
-	$(CC) $(subst fuzzer-no-link,fuzzer,$(CFLAGS)) -Wl,--wrap=fopen $(DEPS) \
+	$(CC) $(subst fuzzer-no-link,fuzzer,$(CFLAGS)) -Wl,--wrap=fopen,--wrap=fclose $(DEPS) \
 	    $(if $(DEPS),-MF $@.example.d) -o $@ $< $(filter %.o,$^) -lm
 endif
 
