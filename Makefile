@@ -367,7 +367,9 @@ coverage: | build/include/setup
 	@command -v clang >/dev/null && command -v llvm-cov >/dev/null || $(call install,clang llvm)
 	@$(MAKE) --no-print-directory -s V=coverage build/coverage/test build/coverage/starve
 	@rm -f build/coverage/*.profraw
-	@LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) | tail -n 1
+	@LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) \
+	    >build/coverage/out; s=$$?; tail -n 1 build/coverage/out; \
+	    [ $$s = 0 ] || { cat build/coverage/out; exit 1; }
 	@$(if $(NAME),,LLVM_PROFILE_FILE=build/coverage/starve%c.profraw build/coverage/starve "" $(MOST))
 	@sh tests/coverage.sh build/coverage
 
