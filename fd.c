@@ -4230,9 +4230,9 @@ double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, co
 
     /* Sx Sy has the eigenvalues of M = D^1/2 V Sx V^T D^1/2, which is symmetric, Sy = V^T D V */
     if (fd_eigen(scratch.st, p, Sy, w, V, scratch)) return NAN;
-    double *VS = Sy, *M = Sx, work = (double)p2 * p;
-    MET_EACH(i, p, work, met_times(p, V + i * p, Sx, 0, VS + i * p));
-    MET_EACH(i, p, work, met_times(p, VS + i * p, V, 1, M + i * p));
+    double *VS = Sy, *M = Sx;
+    MET_EACH(i, p, (double)p2 * p, met_times(p, V + i * p, Sx, 0, VS + i * p));
+    MET_EACH(i, p, (double)p2 * p, met_times(p, VS + i * p, V, 1, M + i * p));
     for (int i = 0; i < p; i++)
         for (int j = 0; j <= i; j++) {                       /* symmetric to the bit */
             double d = w[i] > 0 ? sqrt(w[i]) * sqrt(w[j]) : 0;           /* w[j] >= w[i] */

@@ -5062,7 +5062,7 @@ void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, i
     fd_row r = fd_step_row(how->p, how->scheme, how->eta, t, s, 0, scratch.st);
     fd_coef f = how->p->law(how->p, t, 0);
     double *n = fd_raw(&scratch, double, o->m), gain = f.m / (f.m * f.m + f.v);
-    for (int i = 0; i < b && n && !scratch.st->code; i++) {
+    for (int i = 0; i < b && n; i++) {
         if (z) memcpy(n, z + (ptrdiff_t)i * o->m, (size_t)o->m * sizeof *n);
         if (z) obs_chol(o, NOISE_TIMES, n);
         for (int j = 0; j < o->m; j++) {
@@ -5268,7 +5268,6 @@ static void amort_still(const fd_amortised *w, int b, const double *y, int each,
     const fd_space *s = &w->how.p->noise->s;
     const ptrdiff_t n = fd_size(s), all = n * amort_more(w->how.sees & AMORT_STILL);
     const int m = o ? o->m : 0;
-    if (scratch.st->code) return;
     memset(z, 0, (size_t)(b * all) * sizeof *z);
     if (!o) return;
     if (w->how.sees & FD_SEES_VALUES) {

@@ -385,7 +385,7 @@ def julia():
     made = []
     nested = r"@ccall lib\.(\w+)\(((?:[^()]|\([^()]*\))*)\)::([\w{}]+)"
     for name, args, result in re.findall(nested, text):
-        f = ctypes.CDLL(library)[name]
+        f = ctypes.CDLL(library)[lab.h.renamed.get(name, name)]
         f.argtypes = [of(a) for a in re.findall(r"::([\w{},]+?)(?=,\s|$)", args)]
         f.restype = of(result)
         want = getattr(lab.lib, name)

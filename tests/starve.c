@@ -241,6 +241,35 @@ static void do_more_chains(fd_arena a)
     eat_double(3, (double[]){ fd_rhat(2, 20, w, a), fd_ess(2, 20, w, a), fd_iact(40, w, a) });
 }
 
+static void silent(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                   fd_real *y, fd_arena a)
+{
+    (void)self, (void)x, (void)t, (void)a;
+    memset(y, 0, (size_t)b * N * sizeof *y * (size_t)(s->ch > 0));
+}
+
+/* guidance where each mode has its own m, and a network that is told of observations */
+static void do_told(fd_arena a)
+{
+    kit k = kit_new(&a);
+    const fd_process heat = fd_heat(k.noise, 1, 1e-3, NULL, NULL, 2);
+    const double at[1] = { .5 };
+    const fd_model raw = { .predicts = FD_X0, .eval = silent };
+    fd_obs o = fd_obs_points(&a, &k.s, 4, places, NULL);
+    fd_obs_noise(&a, &o, .1);
+    fd_real *y = fd_raw(&a, fd_real, 7 * N), *z = fd_raw(&a, fd_real, N);
+    if (!z || !k.x || !k.noise) return;
+    const fd_model m = fd_oracle_gauss(&a, &heat, NULL, k.data);
+    const fd_model by = fd_guided(&a, &(fd_guide){ &heat, m, &o, seen, FD_GUIDE_PIGDM, 0, 0 });
+    if (by.eval) by.eval(by.self, &k.s, 1, k.x, at, y, a), eat(N, y);
+    const fd_condition how = { .p = &heat, .base = FD_BASE_GAUSS, .c0 = k.data,
+        .predicts = FD_X0, .sees = FD_SEES_POSTERIOR | FD_SEES_DENOISED | FD_SEES_SLOPE };
+    const fd_amortised *w = fd_amortised_new(&a, &how, &o);
+    fd_amortised_pair(w, 1, seen, k.x, NULL, k.x, at, y, z, NULL, a), eat(N, z);
+    const fd_model told = fd_amortised_model(&a, w, seen, raw);
+    if (told.eval) told.eval(told.self, &k.s, 1, k.x, at, z, a), eat(N, z);
+}
+
 static void still(const void *self, const double *x, double t, double *y)
 {
     (void)self, (void)t;
@@ -480,8 +509,8 @@ int main(int argc, char **argv)
         { "models", do_models }, { "samplers", do_samplers }, { "densities", do_densities },
         { "posteriors", do_posteriors }, { "chains", do_chains }, { "bridges", do_bridges },
         { "policies", do_policies }, { "losses", do_losses }, { "moves", do_moves },
-        { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "maps", do_maps },
-        { "rows", do_rows }, { "fused", do_fused }, { "stencils", do_stencils },
+        { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "told", do_told },
+        { "maps", do_maps }, { "rows", do_rows }, { "fused", do_fused }, { "stencils", do_stencils },
         { "spectra", do_spectra }, { "hidden", do_hidden }, { "own", do_own },
         { "fields", do_fields }, { "positions", do_positions }, { "files", do_files },
         { "checkpoints", do_checkpoints }, { "foreign", do_foreign }, { "reading", do_reading } };

@@ -4,10 +4,6 @@
 
 #define PI 3.14159265358979323846
 
-/* the call fails with this code and a line that holds the text; the failure is forgotten */
-#define SAYS(call, want, text) \
-    do { call; OK(st.code == (want) && strstr(explain(&st), text), #call ": '%s'", \
-                  explain(&st)); st.code = FD_OK; } while (0)
 
 enum { N = 4 };                                                       /* modes */
 
@@ -109,7 +105,7 @@ static void processes(void)
     }
     /* behind the end of a chain nothing happens */
     const fd_model m = fd_oracle_gauss(&a, &chain, NULL, c);
-    fd_sampler how = { .p = &chain, .model = m, .scheme = FD_PF_HEUN };
+    fd_sampler how = { .p = &chain, .model = m, .scheme = FD_PF_MIDPOINT };
     fd_real x[N] = { 1, 2, 3, 4 };
     fd_advance(&how, 13, 12, 1, x, NULL, NULL, a);
     for (int i = 0; i < N; i++) NEAR((double)x[i], i + 1, TOL(1e-14, 1e-6), "behind the end");
@@ -122,7 +118,47 @@ static void processes(void)
     const fd_process on = fd_vp(fd_cov_exp(&a, &flat, 1, .3), .1, 20), few = fd_vp(d2, .1, 20);
     SAYS(fd_oracle_gauss(&a, &on, NULL, fd_cov_exp(&a, &turned, 1, .3)), FD_ESHAPE, "modes");
     SAYS(fd_oracle_gauss(&a, &few, NULL, fd_cov_table(&a, &one, lam)), FD_ESHAPE, "modes");
+    SAYS(OK(!fd_fdp_noise(&a, &dense, 1, 0), "."), FD_EARG, "fd_laplace");
     OK(!st.code, "%s", explain(&st));
+    test_free();
+}
+
+static double straight(double r, const void *self, double *slope)
+{
+    (void)self;
+    *slope = 1;
+    return r;
+}
+
+/* A chain of equal betas is an Ornstein-Uhlenbeck process by another clock: so are its bounds. And
+ * a law whose factors are in the thousands, by steps that follow what they see. */
+static void clocks(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = line(&a, N);
+    const double lam[N] = { 1, .5, .2, .1 }, bare[N] = { 1, 0, .2, .1 }, c[N] = { .3, .7, .1, .4 };
+    fd_cov *noise = fd_cov_table(&a, &s, lam), *data = fd_cov_table(&a, &s, c);
+    double beta[6], t[2][5] = { { 6, 4, 3, 2, 1 } }, nll[2], part[2][3];
+    for (int i = 0; i < 6; i++) beta[i] = .2;
+    for (int i = 0; i < 5; i++) t[1][i] = -log(.8) * t[0][i];
+    const fd_process p[2] = { fd_ddpm_betas(&a, noise, 6, beta), fd_ou(noise, 2) };
+    const fd_real x[N] = { 1, -1, (fd_real).5, 2 };
+    for (int i = 0; i < 2; i++) {
+        const fd_sampler how = { .p = &p[i], .model = fd_oracle_gauss(&a, &p[i], NULL, data),
+                                 .t = t[i], .steps = 4, .scheme = FD_DDIM };
+        fd_elbo(&how, 0, fd_seed(1), 0, 1, x, &nll[i], part[i], a);
+    }
+    for (int j = 0; j < 3; j++)
+        NEAR(part[0][j], part[1][j], TOL(1e-10, 1e-4) * (1 + fabs(part[1][j])), "part %d", j);
+    const fd_process fast = fd_vp(fd_cov_table(&a, &s, bare), 18, 18);
+    const double fall[2] = { 1, .2 };
+    double var[N] = { 1, 1, 1, 1 };
+    const fd_sampler how = { .p = &fast, .model = fd_oracle_gauss(&a, &fast, NULL, data),
+                             .t = fall, .steps = 1, .scheme = FD_PF_ADAPTIVE, .rtol = 1e-6 };
+    fd_exact_law(&how, NULL, var, a);
+    NEAR(var[1] * exp(-14.4), 1, 1e-2, "a mode without noise");
+    OK(!fd_path(noise, straight, NULL, NULL, NULL).law && !st.code, "%s", explain(&st));
     test_free();
 }
 
@@ -825,9 +861,112 @@ static void too_many_modes(void)
     test_free();
 }
 
+/* ---- Chains ---------------------------------------------------------------------------------- */
+
+/* Increments of 0 and those of Student's with few degrees of freedom; numbers that are none */
+static void increments(void)
+{
+    enum { P = 9, SWEEPS = 400 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = line(&a, P);
+    const fd_levy laplace = { FD_LEVY_LAPLACE, 1, .3, 1, .5 };
+    const fd_levy switched = { FD_LEVY_BERNOULLI, 1, .3, 1, .5 };
+    const fd_levy student = { FD_LEVY_STUDENT, 1, .3, .5, .5 };
+    const double y = 1;
+    double w[P - 1], mean = 0;
+    fd_real x[P];
+    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 4 });
+    fd_obs_noise(&a, &o, .3);
+    for (int i = 0; i < P - 1; i++) w[i] = 1e-60;                    /* 1/w = 1/(b z)^2 of d = 0 */
+    fd_levy_sweep(&laplace, &o, &y, fd_seed(1), 0, w, x, a);
+    for (int i = 0; i < P - 1; i++)
+        OK(w[i] > 0 && w[i] < 40 * .09, "an increment of 0 has w = (b z)^2: %g", w[i]);
+    for (int k = 0; k < SWEEPS; k++) {                               /* E[1/w | d] */
+        fd_levy_sweep(&student, &o, &y, fd_seed(2), (uint32_t)k, w, x, a);
+        for (int i = 0; i < P - 1; i++) {
+            const double d = (double)x[i + 1] - (double)x[i];
+            mean += (.5 * .09 + d * d) / (w[i] * 1.5) / (SWEEPS * (P - 1));
+        }
+    }
+    NEAR(mean, 1, 5 / sqrt(.75 * SWEEPS * (P - 1)), "1/w of a Student increment");
+    w[0] = NAN;
+    SAYS(fd_levy_sweep(&laplace, &o, &y, fd_seed(1), 0, w, x, a), FD_EDATA, "positive definite");
+    SAYS(fd_levy_sweep(&switched, &o, &y, fd_seed(1), 0, w, x, a), FD_EDATA, "positive definite");
+    const fd_obs empty = { .m = 0 };
+    OK(!fd_obs_potential(&a, &empty, &y).value && !st.code, "of nothing");
+    test_free();
+}
+
+/* a potential whose gradient is no number once the chain has begun */
+static double torn(const void *self, const fd_space *s, const fd_real *x, fd_real *g, fd_arena a)
+{
+    int *const calls = *(int *const *)self;
+    (void)x, (void)a;
+    for (ptrdiff_t i = 0; g && i < fd_size(s); i++) g[i] = *calls ? (fd_real)NAN : 0;
+    ++*calls;
+    return 0;
+}
+
+static void vanish(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    (void)self, (void)z, (void)a;
+    for (int i = 0; i < 2 * b; i++) x[i] = 0;
+}
+
+static void no_number(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const fd_space s = line(&a, N);
+    const double lam[N] = { 1, .5, .2, .1 };
+    fd_cov *c = fd_cov_table(&a, &s, lam);
+    int calls = 0, *const counted = &calls;
+    const fd_mcmc how = { .prior = c, .phi = { torn, &counted }, .kind = FD_MCMC_MALA, .h = .5,
+                          .adapt = 9 };
+    fd_chain *k = fd_chain_begin(&a, &how, fd_seed(1), 0, NULL);
+    OK(k && !fd_chain_step(k, a) && !k->accepted && k->h < .5 && isnan(k->ratio) && !st.code,
+       "a ratio that is no number rejects, and makes the step shorter");
+    double mean[2] = { 1, 2 }, cov[4] = { 1, 0, 0, 1 };
+    OK(fd_affine_law(vanish, NULL, 2, 0, mean, cov, a) == 0 && mean[0] == 0 && mean[1] == 0
+       && cov[0] == 0 && cov[3] == 0, "a step to 0 is affine");
+    fd_real x[2] = { 7 };
+    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 1 });
+    fd_obs_noise(&a, &o, .3);
+    const fd_posterior *post = fd_posterior_new(&a, NULL, c, &o, mean);
+    FD_FAIL(&st, FD_EIO, "here", "before");
+    fd_posterior_draw(post, fd_seed(1), 0, 1, x, a);
+    fd_sde_step(&(fd_sde){ NULL, NULL, NULL, NULL }, FD_SDE_EULER, 0, 1, 1, x, x, a);
+    OK(x[0] == 7 && st.code == FD_EIO, "no step after a failure");
+    test_free();
+}
+
+/* Shapes that are frozen have everywhere the noise that they have at first. */
+static void frozen(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 18, &st);
+    const double from[4] = { 0, 0, 1, .5 }, z[4] = { .3, -.2, .8, 1 }, centre[4] = { 0, 1, 1, 0 };
+    fd_shapes how = { .points = 2, .dim = 2, .centres = 2, .centre = centre, .size = 1,
+                      .width = .7, .from = from };
+    double G[2][16], div[4];
+    const fd_system free = fd_kunita(&a, &how);
+    how.frozen = 1;
+    const fd_system ice = fd_kunita(&a, &how);
+    if (!ice.g || !free.g) { OK(0, "%s", explain(&st)); return; }
+    free.g(free.self, from, 0, G[0]), ice.g(ice.self, z, 0, G[1]);
+    ice.div(ice.self, z, 0, div);
+    for (int i = 0; i < 16; i++) NEAR(G[1][i], G[0][i], 0, "entry %d", i);
+    NEAR(G[0][0], exp(-1 / .98), 1e-15, "its kernel"), NEAR(div[0], 0, 0, "no divergence");
+    free.g(free.self, z, 0, G[0]);
+    OK(G[0][0] != G[1][0], "but where they are free");
+    test_free();
+}
+
 void test_edges(void)
 {
     processes();
+    clocks();
     no_rows();
     conditions();
     time_laws();
@@ -844,4 +983,7 @@ void test_edges(void)
     no_noise();
     proposals();
     too_many_modes();
+    increments();
+    no_number();
+    frozen();
 }
