@@ -9,6 +9,7 @@
 # make ranks      several processes (MPI) give the bits of one
 # make mcu        functions on an emulated microcontroller, and what each part costs there
 # make web        the library in a browser: one page, build/fd.html, with the bits of a desktop
+#                 (CHROMIUM=1: and install that browser, to use the page in it)
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make index      which line implements which equation of which paper
 # make experiments  lists the others, with their minutes of one core and memory; make NAME runs one
@@ -258,10 +259,10 @@ $(B)/mcu: $(addprefix examples/mcu/,mcu.c host.c board.h mcu.h) $(B)/mcu-tables.
 	$(CC) $(CFLAGS) -Iexamples/mcu -DDESKTOP=65536 -O1 -o $@ $(filter %.c %.a,$^) -lm
 endif
 
-mcu-tools:
+mcu-tools: | build/include/setup
 	@command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null || \
 	    $(call install,gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)
-mcu: mcu-tools | build/include/setup
+mcu: mcu-tools
 	@$(MAKE) --no-print-directory -s V=strict build/strict/mcu
 	@sh examples/mcu/mcu.sh build/strict/mcu build/strict/mcu-tables.c
 
@@ -304,12 +305,13 @@ endif
 $(B)/web-pack: examples/web/pack.c examples/web/web.h $(B)/libfd.a
 	$(CC) $(CFLAGS) -Iexamples/web -O1 -o $@ $(filter %.c %.a,$^) -lm
 
-web-tools:
+web-tools: | build/include/setup
 	@t=$$(mktemp) && echo 'int main(void) { return 0; }' | clang --target=wasm32-wasi -x c -o $$t - \
 	    2>/dev/null; s=$$?; rm -f "$$t"; [ $$s = 0 ] || \
 	    $(call install,clang lld wasi-libc libclang-rt-dev-wasm32)
 	@command -v node >/dev/null || command -v chromium >/dev/null || $(call install,nodejs)
-web: web-tools | build/include/setup
+	@[ -z "$(CHROMIUM)" ] || command -v chromium >/dev/null || $(call install,chromium) || true
+web: web-tools
 	@$(MAKE) --no-print-directory -s V=strict build/fd.html
 	@echo "wrote build/fd.html, $$(wc -c <build/fd.html) bytes: open it in a browser"
 	@sh tests/web.sh build/fd.html
@@ -327,7 +329,7 @@ $(B)/files/%.o: %.c Makefile | build/include/setup
 $(B)/fuzz: $(LIB:%=$(B)/%.o)
 $(B)/fuzz-files: $(patsubst %,$(B)/%.o,files/fd files/nn fft sde)
 $(B)/fuzz $(B)/fuzz-files: tests/fuzz.c Makefile
-	$(CC) $(subst fuzzer-no-link,fuzzer,$(CFLAGS)) -Wl,--wrap=fopen $(DEPS) \
+	$(CC) $(subst fuzzer-no-link,fuzzer,$(CFLAGS)) -Wl,--wrap=fopen,--wrap=fclose $(DEPS) \
 	    $(if $(DEPS),-MF $@.example.d) -o $@ $< $(filter %.o,$^) -lm
 endif
 
@@ -365,7 +367,9 @@ coverage: | build/include/setup
 	@command -v clang >/dev/null && command -v llvm-cov >/dev/null || $(call install,clang llvm)
 	@$(MAKE) --no-print-directory -s V=coverage build/coverage/test build/coverage/starve
 	@rm -f build/coverage/*.profraw
-	@LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) | tail -n 1
+	@LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) \
+	    >build/coverage/out; s=$$?; tail -n 1 build/coverage/out; \
+	    [ $$s = 0 ] || { cat build/coverage/out; exit 1; }
 	@$(if $(NAME),,LLVM_PROFILE_FILE=build/coverage/starve%c.profraw build/coverage/starve "" $(MOST))
 	@sh tests/coverage.sh build/coverage
 

@@ -33,6 +33,8 @@ END
 }
 
 chosen() { targets | grep -E "^($1)"; }
+chosen "$1" >/dev/null || [ "$1" = --packages ] || {
+    echo "cross: no target starts with $1"; echo "0 passed, 1 failed"; exit 1; }
 if [ "$1" = --packages ]; then
     chosen "$2" | while IFS='|' read -r name run cc package _; do
         echo "${cc%% *} $package"
@@ -42,7 +44,7 @@ if [ "$1" = --packages ]; then
 fi
 
 t=$(mktemp) || exit 1
-trap 'rm -f "$t"' EXIT
+trap 'rm -f "$t" "$t.list"' EXIT
 trap 'exit 130' INT TERM
 pass=0 fail=0
 try() {                            # command: its last line is counted, the others are shown
@@ -52,7 +54,9 @@ try() {                            # command: its last line is counted, the othe
     # shellcheck disable=SC2046
     set -- $(tail -n 1 "$t")
     case "$2 $4" in
-    "passed, failed") pass=$((pass + $1)) fail=$((fail + $3)) line="$line, $1 passed, $3 failed" ;;
+    "passed, failed") pass=$((pass + $1)) fail=$((fail + $3)) line="$line, $1 passed, $3 failed"
+        [ "$status" = 0 ] || [ "$3" != 0 ] || {
+            fail=$((fail + 1)) line="$line, but FAILED: status $status"; } ;;
     *) fail=$((fail + 1)) line="$line, FAILED: status $status: $*" ;;
     esac
 }
@@ -79,6 +83,5 @@ while IFS='|' read -r name run cc package vars <&3; do
     [ "$what" = $b/hash ] || try env TEST_BRIEF=1 $run $b/some
     echo "$name: ${line#, }; $((built - began)) s to compile, $(($(date +%s) - built)) s to run"
 done 3<"$t.list"
-rm -f "$t.list"
 echo "$pass passed, $fail failed"
 [ "$fail" = 0 ]

@@ -2,10 +2,13 @@
  * below; an input is the bytes of one file, or the words of one command line.
  *
  * The library opens its file as usual: the linker puts __wrap_fopen in the place of fopen
- * (-Wl,--wrap=fopen), which gives the bytes of the input for one name. What the tool maps must be a
- * file: it is in /dev/shm. Where the tool ends by exit(), the target ends. */
+ * (-Wl,--wrap=fopen,--wrap=fclose), which gives the bytes of the input for one name. What the tool
+ * maps must be a file: it is in /dev/shm. Where the tool ends by exit(), the target ends, and what
+ * it had open is closed. */
 #define exit fuzz_exit                     /* which stdlib.h then declares */
 #include "common.h"
+#include "posterior.h"
+#include "client.h"
 #undef exit
 #include <fcntl.h>
 #include <setjmp.h>
@@ -20,14 +23,23 @@ void fuzz_exit(int status)
 #define FUZZ_FILE "the input of the fuzzer"
 static const unsigned char *fuzz_bytes;
 static size_t fuzz_size;
+static FILE *fuzz_file;                   /* of them, while it is open */
 static unsigned char mem[8 << 20];
+
+int __real_fclose(FILE *f);
+int __wrap_fclose(FILE *f);
+int __wrap_fclose(FILE *f)
+{
+    if (f == fuzz_file) fuzz_file = NULL;
+    return __real_fclose(f);
+}
 
 FILE *__real_fopen(const char *path, const char *mode);
 FILE *__wrap_fopen(const char *path, const char *mode);
 FILE *__wrap_fopen(const char *path, const char *mode)
 {
     if (strcmp(path, FUZZ_FILE)) return __real_fopen(path, mode);
-    return fmemopen((void *)(uintptr_t)fuzz_bytes, fuzz_size, "rb");
+    return fuzz_file = fmemopen((void *)(uintptr_t)fuzz_bytes, fuzz_size, "rb");
 }
 
 /* What cannot be is an error that the fuzzer sees. */
@@ -240,6 +252,45 @@ static void tool_picture(fd_arena a)
     source_close(list);
 }
 
+/* The first byte is the number of axes and channels, the rest a table of observations. */
+static void tool_obs(fd_arena a)
+{
+    problem q = { .k = NULL };
+    if (!fuzz_size) return;
+    const int first = *fuzz_bytes++;
+    fuzz_size--;
+    q.s = fd_grid(&a, 1 + first % 3, (int[]){ 5, 4, 3 }, NULL, NULL, 1 + first / 3 % 2);
+    if (!setjmp(fuzz_end)) {
+        obs_csv(&a, &q, FUZZ_FILE, .1);
+        must(!a.st->code && q.o.m > 0, "no observations, and no word of it");
+        for (int i = 0; i < q.o.m; i++) fuzz_sum += q.y[i];
+    }
+    if (fuzz_file) fclose(fuzz_file);
+}
+
+static void values_look(const value *v)
+{
+    if (v->text) fuzz_sum += (double)strlen(v->text);
+    for (const value *m = v->first; m; m = m->next) {
+        must(v->members != '{' || m->key, "a value of an object that has no name");
+        values_look(m);
+    }
+}
+
+/* JSON, as fd conform reads it. */
+static void tool_values(fd_arena a)
+{
+    char *text = fd_raw(&a, char, fuzz_size + 1);
+    if (!text) return;
+    memcpy(text, fuzz_bytes, fuzz_size);
+    text[fuzz_size] = 0;
+    json j = { text, 0 };
+    const value *v = value_read(&a, &j, 0);
+    must(!v == (j.bad || a.st->code), "a value and an error, or neither");
+    must(j.p >= text && j.p <= text + fuzz_size, "read behind the end");
+    if (v) values_look(v);
+}
+
 /* ---- The tool's words ------------------------------------------------------------------------ */
 
 /* the first byte is the command, lines are words */
@@ -247,11 +298,12 @@ static void tool_options(fd_arena a)
 {
     static args o;
     char *text = fd_raw(&a, char, fuzz_size + 1), *argv[64];
-    int argc = 0;
+    int argc = 0, commands = 0;
     if (!text || !fuzz_size) return;
     memcpy(text, fuzz_bytes, fuzz_size);
     text[fuzz_size] = 0;
-    const int command = 1 << (text[0] & 31) % 17;
+    while (ALL >> commands) commands++;
+    const int command = 1 << (text[0] & 31) % commands;
     for (char *p = strchr(text, '\n'); p && argc < 64; p = strchr(p, '\n'))
         *p++ = 0, argv[argc++] = p;
     memset(given, 0, sizeof given);
@@ -283,7 +335,8 @@ static const struct { const char *name; void (*run)(fd_arena a); } targets[] = {
     { "read-csv", tool_read }, { "read-mat", tool_read }, { "read-idx", tool_read },
     { "read-gz", tool_read }, { "read-pt", tool_read }, { "read-safetensors", tool_read },
     { "read-tensors", tool_tensors },
-    { "picture", tool_picture }, { "options", tool_options }, { "spec", tool_spec } };
+    { "picture", tool_picture }, { "obs", tool_obs }, { "values", tool_values },
+    { "options", tool_options }, { "spec", tool_spec } };
 
 int LLVMFuzzerTestOneInput(const unsigned char *p, size_t n);
 int LLVMFuzzerTestOneInput(const unsigned char *p, size_t n)

@@ -6,7 +6,7 @@
 folder=$1 names=$2 runs=$3 seconds=$4
 data=tests/data
 all="npy idx load tensors npz json net foreign read-npy read-npz read-csv read-mat read-idx read-gz
-     read-pt read-safetensors read-tensors picture options spec"
+     read-pt read-safetensors read-tensors picture obs values options spec"
 [ -n "$names" ] || names=$all
 mkdir -p "$folder/found"
 status=0
@@ -42,6 +42,13 @@ open(sys.argv[2], "wb").write(b[8:8 + int.from_bytes(b[:8], "little")])' "$f" "$
     picture) for f in $data/read/*/*.[pPJ]*; do
                  cp "$f" "$2/$(basename "$(dirname "$f")")-$(basename "$f")"
              done ;;
+    obs) i=0
+         for t in 'x,value\n.12,1\n.35,-.4\n' 'x y value sd\n.1 .2 1 .5\n\n.3 1 2 .1\n' \
+                  'x,y,z,value\n0,0,0,1e3\n' 'value;channel;x\n1;1;.5\n2;0;1\n'; do
+             printf "\\$(printf %03o $i)$t" >"$2/$i"; i=$((i + 1))
+         done ;;
+    values) printf '{"schema":"a","tests":[{"case":1,"tolerance":1e-6,"what":"\\u00e9\\n"},[]]}' \
+                >"$2/group" ;;
     options) printf '\000\n--data\nx.npy\n--net\nfno:width=8,layers=2\n--steps\n10' >"$2/train"
              printf '\001\n-n\n4\n--grid\n16x16\n--boundary\nneumann,periodic\n-o\nx.npy' \
                  >"$2/sample"
@@ -57,7 +64,7 @@ for name in $names; do
     corpus=$folder/corpus/$name
     most=4096 program=fuzz-files
     case $name in
-    npy|idx|load|read-npy|read-idx|read-csv|read-gz|spec) most=600 ;;
+    npy|idx|load|read-npy|read-idx|read-csv|read-gz|obs|values|spec) most=600 ;;
     options) most=200 ;;
     json|read-mat) most=2048 ;;
     net|foreign) most=16384 program=fuzz ;;

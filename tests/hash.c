@@ -13,6 +13,7 @@ static struct { char name[32]; unsigned long long hash; int seen; } row[ROWS];
 static int rows, passed, failed, compare;
 /* of starve.c: failures stay, nothing is said */
 static int starve;
+#define NONE 14695981039346656037u                  /* the hash of nothing */
 static uint64_t sum;
 static int sound = 1;
 static fd_status st;
@@ -43,7 +44,8 @@ static void eat_int(int n, const int *x)
     for (int i = 0; i < n; i++) eat_double(1, (double[]){ x[i] });
 }
 
-/* What was eaten since the last name. A failure of the library, infinity and NaN are failures. */
+/* What was eaten since the last name. A failure of the library, infinity and NaN are failures, and
+ * so is nothing at all. */
 static void say(const char *kind, const char *name)
 {
     char line[32], why[160];
@@ -51,6 +53,7 @@ static void say(const char *kind, const char *name)
     if (starve) return;
     snprintf(line, sizeof line, "%s%s%s", kind, *name ? "-" : "", name);
     if (fd_explain(&st, why, sizeof why)) printf("%s: %s\n", line, why);
+    else if (sum == NONE) sound = 0, printf("%s: of nothing\n", line);
     else if (!sound) printf("%s: a number is not finite\n", line);
     else if (!compare) printf("%s %016llx\n", line, (unsigned long long)sum);
     while (i < rows && strcmp(row[i].name, line)) i++;
@@ -61,7 +64,7 @@ static void say(const char *kind, const char *name)
                known ? "differs" : "not in the file");
     if (st.code || !sound || (compare && !same)) failed++;
     else passed++;
-    sum = 14695981039346656037u;
+    sum = NONE;
     sound = 1;
     st.code = 0;
 }
@@ -298,16 +301,17 @@ static void do_samplers(fd_arena a)
     kit k = kit_new(&a);
     kit_on(&a, &k);
     fd_sampler how = { .p = &k.p, .model = k.gauss, .t = k.t, .steps = 8, .eta = .7, .denoise = 1,
-        .corrector = FD_CORRECT_SCALED, .cprm = .1 };
+        .cprm = .1 };
     const fd_process ve = fd_ve(k.noise, .01, 9), vp = fd_vp(k.noise, .1, 7);
     for (; how.scheme < FD_SCHEMES; how.scheme++) {            /* two want a process of their own */
         const int own = how.scheme == FD_VE_PREDICTOR ? 1 : how.scheme == FD_VP_PREDICTOR ? 2 : 0;
         how.p = own == 1 ? &ve : own ? &vp : &k.p;
         how.model = own ? fd_oracle_gauss(&a, how.p, k.mean, k.data) : k.gauss;
+        how.corrector = how.scheme == FD_ANNEALED ? FD_CORRECT_SCALED : FD_CORRECT_NONE;
         fd_times(how.p, own ? FD_UNIFORM : FD_LOGSNR, 0, 8, k.t, &st);
         sample(&how, "scheme", fd_scheme_name(how.scheme), a);
     }
-    how.p = &k.p, how.model = k.gauss, how.scheme = FD_DDIM;
+    how.p = &k.p, how.model = k.gauss, how.scheme = FD_DDIM, how.corrector = FD_CORRECT_SCALED;
     for (; how.corrector <= FD_CORRECT_SNR_GRID; how.corrector++) {
         how.cprm = how.corrector == FD_CORRECT_LADDER ? 1e-6 : .1;
         sample(&how, "correct", name[how.corrector], a);
@@ -586,11 +590,15 @@ int main(int argc, char **argv)
     if (!mem || (argc > 1 && !f)) return fprintf(stderr, "hash: no memory, or no %s\n", argv[1]), 2;
     compare = f != NULL;
     while (f && rows < ROWS && fscanf(f, "%31s %llx", row[rows].name, &row[rows].hash) == 2) rows++;
-    sum = 14695981039346656037u;
+    sum = NONE;
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         groups[i](fd_arena_over(mem, SIZE, &st));
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < rows; i++) {
         if (!row[i].seen) printf("%s: not computed\n", row[i].name), failed++;
+        for (int j = 0; j < i; j++)                 /* one of them does not compute what it names */
+            if (row[i].hash == row[j].hash)
+                printf("%s: the hash of %s\n", row[i].name, row[j].name), failed++;
+    }
     if (compare || failed) printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

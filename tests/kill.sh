@@ -2,7 +2,7 @@
 # kill.sh BUILD ROUNDS: runs of BUILD/fd train, sample and data that are killed at any instant and
 # taken up again until they end: the files must have the bits of a run that nobody killed, and after
 # each kill there is the old file or a whole one. Then two runs at once that write one file: it must
-# be one of the two. Last line: `N passed, N failed`.
+# be one of the two. Where something fails the killing ends. Last line: `N passed, N failed`.
 B=$(cd "${1:-build}" && pwd) || exit 1
 fd=$B/fd rounds=${2:-100}
 D=$B/scratch.kill
@@ -36,7 +36,7 @@ took "$fd" train $train --steps 30 --save-every 1 -o whole.safetensors
 report $? "train: $(cat err)"
 [ $ms -gt 999 ] && ms=999
 "$fd" info whole.safetensors >want 2>&1
-while [ $kills -lt $((rounds / 2)) ]; do
+while [ $fail = 0 ] && [ $kills -lt $((rounds / 2)) ]; do
     rm -f k.safetensors*
     for i in 1 2 3; do
         killed $ms "$fd" train $(goes_on) --steps 30 --save-every 1 -o k.safetensors
@@ -56,7 +56,7 @@ took "$fd" data $data -o whole.npy --obs whole.obs.npy
 report $? "data: $(cat err)"
 [ $ms -gt 999 ] && ms=999
 base=$kills
-while [ $((kills - base)) -lt $((rounds / 3)) ]; do
+while [ $fail = 0 ] && [ $((kills - base)) -lt $((rounds / 3)) ]; do
     rm -f k.npy* k.obs.npy*
     for i in 1 2 3; do
         [ -e k.npy ] && [ -e k.obs.npy ] || killed $ms "$fd" data $data -o k.npy --obs k.obs.npy
@@ -75,7 +75,7 @@ report $? "sample: $(cat err)"
 [ $ms -gt 999 ] && ms=999
 "$fd" noise --grid 8 -o old.npy >out 2>&1
 base=$kills
-while [ $((kills - base)) -lt $((rounds - rounds / 2 - rounds / 3)) ]; do
+while [ $fail = 0 ] && [ $((kills - base)) -lt $((rounds - rounds / 2 - rounds / 3)) ]; do
     cp old.npy k.npy
     killed $ms "$fd" sample $sample -o k.npy
     cmp -s k.npy new.npy || cmp -s k.npy old.npy; report $? "sample: a torn file after a kill"

@@ -2,7 +2,7 @@
 would. Prints a line for each thing that does not hold and then `N passed, N failed`. WORK is a
 folder for pictures, and for a copy of the page in which one bit of WEIGHTS was changed. Standard
 library only: Chromium listens on a pipe."""
-import base64, gzip, json, os, re, shutil, subprocess, sys, tempfile, time
+import base64, gzip, json, os, pathlib, re, shutil, subprocess, sys, tempfile, time
 
 page, work, weights = map(os.path.abspath, sys.argv[1:4])
 passed = failed = 0
@@ -85,7 +85,7 @@ class Chromium:
         for part in "Runtime", "Log", "Page", "Network":
             self.do(part + ".enable")
         self.errors, self.loaded = [], []
-        self.do("Page.navigate", url="file://" + path)
+        self.do("Page.navigate", url=pathlib.Path(path).as_uri())
 
     def key(self, name):
         code = {"ArrowUp": 38, "ArrowRight": 39, "Tab": 9}[name]
@@ -171,6 +171,33 @@ def main(c):
     c.choose(path_process="vp", path_scheme="pf-multistep")
     ok(c.js(hash_now) == before, "the same question has another hash")
 
+    c.choose(path_steps="1000")
+    ok(c.js(hash_now) == before and c.js("$('path-steps').matches(':invalid')"),
+       "a number that is out of range counts, or is not seen to be wrong")
+    c.choose(path_steps="40", path_process="heat", time="20")
+    ok("first wave" in c.js("$('path-say').textContent"), "heat: of which wave is m?")
+    c.choose(path_process="vp", time="40")
+    ok("sampler has made" in c.js("$('path-say').textContent"), "what is the end?")
+    nameless = c.js("""[...document.querySelectorAll('input, select, button, .grips .grip')].filter(e =>
+        !(e.labels && e.labels.length && e.labels[0].textContent.trim())
+        && !e.getAttribute('aria-label') && !(e.matches('button') && e.textContent.trim()))
+        .map(e => e.id || e.outerHTML)""")
+    ok(not nameless, f"controls without a name: {nameless}")
+
+    # a choice that does nothing cannot be made: for each, one that changes the answer
+    for name in c.js("Object.keys(set.path)"):
+        for noise in "matern", "band":
+            c.choose(path_noise=noise)
+            if name == "noise" or c.js(f"$('path-{name}').disabled"):
+                continue
+            was, now = c.js(f"""(e => [e.value, e.options ? e.options[1].value
+                : String(+e.value + +e.step)])($('path-{name}'))""")
+            before = c.js(hash_now)
+            c.choose(**{"path-" + name: now})
+            ok(c.js(hash_now) != before, f"{name}={now} with noise={noise} does nothing")
+            c.choose(**{"path-" + name: was})
+    c.choose(path_noise="matern")
+
     # what is known, moved by mouse and keys
     c.js("document.querySelector('#exact-plot .grip').scrollIntoView({ block: 'center' })")
     place = """(r => [r.x + r.width / 2, r.y + r.height / 2])(
@@ -209,6 +236,15 @@ def main(c):
         return Math.sqrt(gray.reduce((s, v) => s + (v - mean) ** 2, 0) / n);
     })()"""
     ok(c.js("$('clothes-finer').height") == 42 and c.js(spread) > 30, "the clothes are empty")
+    # another seed, and back again before its clothes are drawn
+    drawn = "JSON.stringify(Array.from(painted['clothes-own'][0].slice(0, 784)))"
+    before = c.js(drawn)
+    c.choose(clothes_seed="5")
+    ok(c.until(f"{drawn} !== {json.dumps(before)}"), "another seed draws the same clothes")
+    c.js("delete document.body.dataset.clothes")
+    c.choose(clothes_seed="2")
+    ok(c.until("document.body.dataset.clothes"), "no clothes after two changes")
+    ok(c.js(drawn) == before, "clothes of one seed stay beside those of another")
 
     # how it looks
     for scheme in "light", "dark":

@@ -39,9 +39,11 @@ static void show(const char *name, const fd_real *x)
         memcpy(&u, x + i, 4);
         for (int k = 0; k < 4; k++) sum = (sum ^ (u >> 8 * k & 255)) * 1099511628211u;
     }
-    for (int r = 2; r >= -2; r--) {                       /* rows of one deviation */
-        for (int i = 0; i < N; i++)
-            row[i] = (int)(x[i] + (fd_real)100.5) - 100 == r ? '*' : r ? ' ' : '-';
+    for (int r = 2; r >= -2; r--) {              /* rows of one deviation, the outer ones of more */
+        for (int i = 0; i < N; i++) {
+            const fd_real v = x[i] > 2 ? 2 : x[i] < -2 ? -2 : x[i];
+            row[i] = (int)(v + (fd_real)100.5) - 100 == r ? '*' : r ? ' ' : '-';
+        }
         memcpy(row + N, "\n", 2);
         board_put(row);
     }

@@ -177,7 +177,7 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
     int *ch = fd_raw(a, int, room);
     q->y = fd_raw(a, double, room);
     need(a->st);
-    while (fgets(line, sizeof line, f)) {
+    while (m < room && fgets(line, sizeof line, f)) {
         double v[OBS_KNOWN] = { 0 };
         char *p = line + strspn(line, " \t\r\n"), *end;
         if (!*p) continue;
@@ -195,13 +195,12 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
                 die(1, "%s: line %d: %s = %g is outside the domain, 0 to %g", path, m + 2,
                     obs_known[i], v[i], q->s.len[i]);
         }
-        ch[m] = (int)v[CHANNEL];
-        if (ch[m] != v[CHANNEL] || ch[m] < 0 || ch[m] >= q->s.ch)
+        if (!(v[CHANNEL] >= 0 && v[CHANNEL] < q->s.ch) || v[CHANNEL] != floor(v[CHANNEL]))
             die(1, "%s: line %d: channel %g: there are 0 to %d", path, m + 2, v[CHANNEL],
                 q->s.ch - 1);
         if (!(v[SD] >= 0)) die(1, "%s: line %d: sd is negative", path, m + 2);
         if (at[SD] >= 0 && !(v[SD] > 0)) die(1, "%s: line %d: sd must be above 0", path, m + 2);
-        q->y[m] = v[VALUE], sd[m] = v[SD];
+        q->y[m] = v[VALUE], sd[m] = v[SD], ch[m] = (int)v[CHANNEL];
         m++;
     }
     fclose(f);
