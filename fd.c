@@ -2066,6 +2066,9 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
                 lam[k] += v * v / ((double)m * s->ch);
             }
     }
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!isfinite(lam[k]))
+            return FD_FAIL(a->st, FD_EDATA, where, "the functions are not finite: mode", k), NULL;
     cov_mean_out(s, mid, mean);
     return cov_stationary(c, floor);
 }
@@ -3920,14 +3923,21 @@ int fd_png_sheet(fd_status *st, const char *path, int count, int cols, int h, in
 
 enum { MET_ROWS = 64, MET_BATCH = 16, MET_PROJ = 64, MET_WORK = 200000 };
 
-/* call for i = 0..n-1, in threads where `work` multiplications or so are worth waking them */
+/* call for i = 0..n-1, in threads where `work` multiplications or so are worth waking them. `me` is
+ * the number of the thread among ours: 0 where we are alone on one of the caller's threads. */
 #define MET_EACH(i, n, work, call)                                                                 \
     do {                                                                                           \
         if ((double)(work) < MET_WORK) {                                                           \
+            const int me = 0;                                                                      \
             for (ptrdiff_t i = 0; i < (n); i++) call;                                              \
+            (void)me;                                                                              \
         } else {                                                                                   \
             FD_PARALLEL                                                                            \
-            for (ptrdiff_t i = 0; i < (n); i++) call;                                              \
+            for (ptrdiff_t i = 0; i < (n); i++) {                                                  \
+                const int me = threads_this();                                                     \
+                call;                                                                              \
+                (void)me;                                                                          \
+            }                                                                                      \
         }                                                                                          \
     } while (0)
 
@@ -4213,7 +4223,7 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
         fd_gemm(0, 1, k, n, (int)size, 1, dir, (int)size, y, (int)size, 0, py, n, scratch);
         if (scratch.st->code) return NAN;
         MET_EACH(p, k, 30.0 * k * (m + n),
-                 w2[p] = met_line(m, px + p * m, n, py + p * n, buf + threads_this() * own));
+                 w2[p] = met_line(m, px + p * m, n, py + p * n, buf + me * own));
         for (int p = 0; p < k; p++) total += w2[p];
     }
     return total / proj;
@@ -4366,7 +4376,7 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
     double *buf = fd_raw(&scratch, double, (ptrdiff_t)threads_most() * 2 * m);
     if (!buf) return NAN;
     MET_EACH(p, size, 20.0 * m * (double)size,
-             score[p] = met_crps(m, x + p, size, (double)truth[p], buf + threads_this() * 2 * m));
+             score[p] = met_crps(m, x + p, size, (double)truth[p], buf + (ptrdiff_t)me * 2 * m));
     for (ptrdiff_t p = 0; p < size; p++) total += score[p];
     return total / (double)size;
 }
