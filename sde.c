@@ -137,7 +137,7 @@ static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
 /* log gamma(t), linear between whole t, and its slope, at a whole t of the interval below */
 static double proc_log_gamma(const fd_process *p, double t, double *slope)
 {
-    int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
+    int T = (int)p->prm[0], i = !(t > 1) ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
     *slope = p->table[i + 1] - p->table[i];
     return p->table[i] + (t < 0 ? 0 : t > T ? 1 : t - i) * *slope;
 }
@@ -281,6 +281,13 @@ static int proc_ready(const char *where, const fd_process *p, fd_status *st)
     if (proc_made(where, p, st) && !p->noise)
         FD_FAIL(st, FD_EARG, where, "the process has no noise");
     return !st->code;
+}
+
+/* Has p a law? One that could not be made says why; an empty one is passed over. */
+static int proc_given(const char *where, const fd_process *p, fd_status *st)
+{
+    if (p && p->why) proc_made(where, p, st);
+    return !st->code && p && p->law;
 }
 
 fd_process fd_ou(const fd_cov *noise, double tmax)
@@ -597,6 +604,8 @@ void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, f
     if (!proc_made(__func__, p, st)) return;
     double t0 = p->tmin, t1 = p->tmax, rho = prm > 0 ? prm : 7, n = steps;
     double l1 = proc_logsigma(p, t1, 0), l0 = proc_logsigma(p, t0, 0);
+    int skip = rule >= FD_RHO && isinf(l1) ? 1 : 0;
+    if (skip) l1 = log(1e4);
     if (rule < FD_UNIFORM || rule > FD_LOGSNR || steps < 1)
         FD_FAIL(st, FD_EARG, __func__, "no such rule, or no steps", rule, steps);
     else if (!(t0 >= 0 && t1 > t0 && t1 < INFINITY))
@@ -609,12 +618,12 @@ void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, f
         FD_FAIL(st, FD_EARG, __func__, "equal steps of log(m^2/v) need v > 0 at tmin");
     else if (rule >= FD_RHO && !(l0 < INFINITY))
         FD_FAIL(st, FD_EARG, __func__, "the rule needs m > 0 at tmin");
+    else if (rule >= FD_RHO && steps > 1 && !(l1 > l0))
+        FD_FAIL(st, FD_EARG, __func__, "sqrt(v)/m must be less at tmin than at tmax, and than 1e4");
     if (st->code) return;
     for (int i = 1; i < steps && rule < FD_RHO; i++)
         t[i] = rule == FD_UNIFORM ? (t1 * (n - i) + t0 * i) / n : t1 * pow(t0 / t1, i / n);
     if (rule >= FD_RHO) {
-        int skip = isinf(l1) ? 1 : 0;
-        if (skip) l1 = log(1e4);
         n = steps > skip ? steps - skip : 1;
         for (int i = skip; i < steps; i++) {
             double u = (i - skip) / n;
@@ -746,12 +755,13 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
             m2 += (double)M[l * modes + k] * (double)M[l * modes + k];
         if (!(c > 0) && !(lam > 0) && !(m2 > 0)) continue;
         const double a = f.m > 0 ? -f.dm / f.m : INFINITY, rate = f.dv + 2 * a * f.v;
+        const double X = n * c + m2, P = f.m * f.m * c + V;       /* of X_0, and of X_t */
         q.trace += n * lam, q.square += n * lam * lam;                /* [Thesis eq. 4.20] */
-        q.data += n * c + m2;
+        q.data += X;
         q.most = fmax(q.most, fabs(a));                   /* [Thesis eq. 4.21; Survey cond. 2.3] */
-        q.start += a * a * (n * c + m2);                              /* [Survey cond. 2.1] */
-        q.smooth += n * a * a * rate * lam;
-        q.drift += n * a * a * (f.m * f.m * c + V);                   /* [Thesis eq. 4.19] */
+        if (X > 0) q.start += a * a * X;                              /* [Survey cond. 2.1] */
+        if (lam > 0) q.smooth += n * a * a * rate * lam;
+        if (P > 0) q.drift += n * a * a * P;                          /* [Thesis eq. 4.19] */
         if (lam > 0)
             q.mean += m2 / lam, q.member += (n * c + m2) / lam,
             q.ratio = fmax(q.ratio, a * a / lam);                     /* [Thesis eq. 4.24] */
@@ -3173,6 +3183,7 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
 void fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
 {
     if (!var || !step_ready(how, __func__, scratch.st)) return;
+    if (!how->t) { FD_FAIL(scratch.st, FD_EARG, __func__, "needs steps and times"); return; }
     const fd_space *s = &how->p->noise->s;
     const trace_law from = trace_start(__func__, how, &scratch);
     for (ptrdiff_t j = 0; j < s->ch * s->modes && !scratch.st->code; j++) {
@@ -4017,6 +4028,15 @@ static int obs_given(fd_status *st, const char *where, const fd_obs *o, const do
     return obs_ready(st, where, o, y) && obs_linear(st, where, o);
 }
 
+/* Has s the points that o is of? */
+static int obs_points(fd_status *st, const char *where, const fd_obs *o, const fd_space *s)
+{
+    if (!st->code && fd_size(s) != fd_size(&o->s))
+        FD_FAIL(st, FD_ESHAPE, where, "the function and the observation have different points",
+                s->points, o->s.points);
+    return !st->code;
+}
+
 /* --- The gain ---
  *
  * With the rows of T = DF(x)^T as functions, (A C A*)_ij = <A* e_i, C A* e_j> =
@@ -4499,6 +4519,23 @@ static void post_left(const post_tab *b, const fd_space *s, double *var, fd_aren
     for (ptrdiff_t k = 0; k < all; k++) var[k] = fmax(0, b->c.lam[k % s->modes] - var[k]);
 }
 
+/* log of the weight of component j given x_t, whose coefficients are u, [ch][modes]: as in exact
+ * models modes where least [modes], the smallest P of all, is 0 stay out, and P is raised. */
+static double post_odds(const post_model *o, const post_tab *tab, int j, const double *least,
+                        double floor, const fd_real *u)
+{
+    const ptrdiff_t modes = tab->c.s.modes, all = tab->c.s.ch * modes;
+    const fd_real *M = o->x.M + j * all;
+    const post_tab *q = &tab[j];
+    double l = o->x.logw[j];
+    for (ptrdiff_t k = 0; k < all; k++) {
+        const ptrdiff_t e = k % modes;
+        const double off = (double)u[k] - q->m[e] * (double)M[k], P = q->P[e] + floor;
+        if (least[e] > 0) l -= .5 * (off * off / P + log(P / (tab->P[e] + floor)));
+    }
+    return l;
+}
+
 /* D for b functions; obs [m] for all, or [b][m] with each. left [b], where not NULL, and of one
  * component: the trace of the covariance of x0 given x_t and y, over all channels. */
 static void post_run(const post_model *o, const fd_space *s, int b, const fd_real *x,
@@ -4511,7 +4548,7 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
     fd_real *u = fd_raw(&scratch, fd_real, all), *D = fd_raw(&scratch, fd_real, n * size);
     double *l = fd_raw(&scratch, double, n);
     double *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)m), *z = r + m;
-    double *var = fd_raw(&scratch, double, left ? all : 0);
+    double *var = fd_raw(&scratch, double, left ? all : 0), *low = fd_raw(&scratch, double, modes);
     post_tab *tab = post_tabs(o, s, &scratch);
     if (scratch.st->code) return;
     fd_arena mark = scratch;
@@ -4521,6 +4558,10 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
             scratch = mark;
             for (int j = 0; j < n; j++) post_table(o, j, t[i], &tab[j], &scratch);
             if (scratch.st->code) return;
+            for (ptrdiff_t k = 0; k < modes; k++) {
+                low[k] = tab->P[k];
+                for (int j = 1; j < n; j++) low[k] = fmin(low[k], tab[j].P[k]);
+            }
         }
         if (left && again) left[i] = left[i - 1];
         if (left && !again) {
@@ -4533,13 +4574,10 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
             const post_tab *q = &tab[j];
             const fd_real *M = o->x.M + j * all;
             fd_to_modes(s, 1, x + i * size, u, scratch);
-            l[j] = o->x.logw[j];
+            l[j] = n > 1 ? post_odds(o, tab, j, low, oracle_floor(all, u), u) : 0;
             for (ptrdiff_t k = 0; k < all; k++) {
-                ptrdiff_t e = k % modes;
-                double off = (double)u[k] - q->m[e] * (double)M[k];
-                if (q->P[e] > 0 && n > 1)
-                    l[j] -= .5 * (off * off / q->P[e] + log(q->P[e] / tab->P[e]));
-                u[k] = (fd_real)((double)M[k] + q->g[e] * off);
+                const double at = (double)M[k];
+                u[k] = (fd_real)(at + q->g[k % modes] * ((double)u[k] - q->m[k % modes] * at));
             }
             fd_from_modes(s, 1, u, d, scratch);
             obs_residual(o->o, 1, obs + (each ? (ptrdiff_t)i * m : 0), 0, d, r, scratch);
@@ -4590,7 +4628,7 @@ static void post_var(const void *self, const fd_space *s, int b, const fd_real *
 static post_model *post_new(fd_arena *a, const char *where, const fd_process *p,
                             const fd_mix *prior, const fd_obs *o, const double *y)
 {
-    if (a->st->code || !obs_linear(a->st, where, o) || !p->noise || !p->law) return NULL;
+    if (!proc_given(where, p, a->st) || !p->noise || !obs_linear(a->st, where, o)) return NULL;
     const fd_space *s = &p->noise->s;
     if (!space_same(s, &o->s))
         FD_FAIL(a->st, FD_ESHAPE, where, "noise and observation have different points");
@@ -4819,6 +4857,7 @@ static void guide_weigh(const guide_model *o, int b, const fd_real *x, const dou
     const fd_guide *g = &o->how;
     const fd_process *p = g->p;
     const int m = g->o->m;
+    const int shared = o->gain && g->rule == FD_GUIDE_PIGDM;    /* one Q for all of a time */
     const double zeta = g->zeta > 0 ? g->zeta : 1;
     const ptrdiff_t n = fd_size(&p->noise->s);
     double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m);
@@ -4828,7 +4867,7 @@ static void guide_weigh(const guide_model *o, int b, const fd_real *x, const dou
     const fd_gain *gain = NULL;
     for (int i = 0, same = 1; i < b && !scratch.st->code; i += same) {
         double *ri = r + (ptrdiff_t)i * m;
-        for (same = 1; o->gain && i + same < b && tb[i + same] == tb[i];) same++;
+        for (same = 1; shared && i + same < b && tb[i + same] == tb[i];) same++;
         if (g->rule == FD_GUIDE_EXACT) {
             guide_exact(g, x + i * n, tb[i], D + i * n, ri, scratch);
         } else if (g->rule == FD_GUIDE_DPS) {
@@ -4889,6 +4928,7 @@ static void guide_eval(const void *self, const fd_space *s, int b, const fd_real
 {
     const guide_model *o = self;
     const fd_process *p = o->how.p;
+    if (!space_fits(scratch.st, "fd_guided", s, &p->noise->s)) return;
     double *tb = fd_raw(&scratch, double, b);
     fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s));
     fd_real *w = fd_raw(&scratch, fd_real, b * fd_size(s));
@@ -4901,18 +4941,24 @@ static void guide_eval(const void *self, const fd_space *s, int b, const fd_real
     if (!o->how.plain) guide_unseen(&o->how, b, x, tb, w, y, scratch);
 }
 
+/* Is there such a rule, and what it needs? */
+static void guide_check(fd_status *st, const char *where, const fd_guide *how, const fd_model *m)
+{
+    if (how->rule < FD_GUIDE_EXACT || how->rule > FD_GUIDE_DPS)
+        FD_FAIL(st, FD_EARG, where, "no such rule", how->rule);
+    else if (!m->eval || !m->vjp) FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
+    else if (!(how->zeta >= 0 && isfinite(how->zeta)))
+        FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
+}
+
 fd_model fd_guided(fd_arena *a, const fd_guide *how)
 {
     fd_model none = { 0 };
     fd_status *st = a->st;
-    if (!obs_ready(st, __func__, how->o, how->y) || !how->p->noise || !how->p->law) return none;
-    if (how->rule < FD_GUIDE_EXACT || how->rule > FD_GUIDE_DPS)
-        FD_FAIL(st, FD_EARG, __func__, "no such rule", how->rule);
-    else if (!how->model.eval || !how->model.vjp)
-        FD_FAIL(st, FD_EARG, __func__, "needs a model with vjp");
-    else if (!(how->zeta >= 0 && isfinite(how->zeta)))
-        FD_FAIL(st, FD_EARG, __func__, "zeta is negative or not finite");
-    else if (fd_size(&how->o->s) != fd_size(&how->p->noise->s))
+    if (!obs_ready(st, __func__, how->o, how->y) || !proc_given(__func__, how->p, st)
+        || !how->p->noise) return none;
+    guide_check(st, __func__, how, &how->model);
+    if (fd_size(&how->o->s) != fd_size(&how->p->noise->s))
         FD_FAIL(st, FD_ESHAPE, __func__, "noise and observation have different points",
                 how->p->noise->s.points, how->o->s.points);
     guide_model *g = fd_new(a, guide_model, 1);
@@ -4993,7 +5039,7 @@ void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b,
                          const fd_real *d, const double *de, fd_real *x, double *e,
                          fd_arena scratch)
 {
-    if (!move_ready(scratch.st, __func__, g, e)) return;
+    if (!move_ready(scratch.st, __func__, g, e) || !proc_given(__func__, p, scratch.st)) return;
     if (p->modal)
         FD_FAIL(scratch.st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     const ptrdiff_t n = b * fd_size(&g->o->s);
@@ -5012,7 +5058,7 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
                   const double *y, const double *z, double *path, fd_arena scratch)
 {
     fd_status *st = scratch.st;
-    if (st->code || !g || !p->law) return;
+    if (st->code || !g || !proc_given(__func__, p, st)) return;
     if (p->modal) FD_FAIL(st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     if (rule < FD_PATH_BRIDGE || rule > FD_PATH_MEAN)
         FD_FAIL(st, FD_EARG, __func__, "no such path", rule);
@@ -5036,20 +5082,22 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch)
 {
-    if (scratch.st->code || !o || o->m < 1 || !how->p || !how->p->law) return;
+    if (scratch.st->code || !o || o->m < 1 || !proc_given(__func__, how->p, scratch.st)) return;
     if (how->p->modal || !obs_noisy(o))
         FD_FAIL(scratch.st, FD_EARG, __func__,
                 "needs noise, and a process of one m and v for all modes");
     fd_row r = fd_step_row(how->p, how->scheme, how->eta, t, s, 0, scratch.st);
     fd_coef f = how->p->law(how->p, t, 0);
-    double *n = fd_raw(&scratch, double, o->m), gain = f.m / (f.m * f.m + f.v);
+    const double P = f.m * f.m + f.v, gain = f.m / P;
+    const double sd = sqrt(r.sd * r.sd + r.gain * r.gain * f.v / P);      /* Var(e0|e) = v/P */
+    double *n = fd_raw(&scratch, double, o->m);
     for (int i = 0; i < b && n && !scratch.st->code; i++) {
         if (z) memcpy(n, z + (ptrdiff_t)i * o->m, (size_t)o->m * sizeof *n);
         if (z) obs_chol(o, NOISE_TIMES, n);
         for (int j = 0; j < o->m; j++) {
             double *ej = e + (ptrdiff_t)i * o->m + j, D = gain * *ej;
             if (de) de[(ptrdiff_t)i * o->m + j] = D;
-            *ej = r.ax * *ej + r.aD * D + (z ? r.sd * n[j] : 0);
+            *ej = r.ax * *ej + r.aD * D + (z ? sd * n[j] : 0);
         }
     }
 }
@@ -5062,6 +5110,8 @@ static void blend_eval(const void *self, const fd_space *s, int b, const fd_real
                        const double *t, fd_real *y, fd_arena scratch)
 {
     const blend *o = self;
+    if (!proc_ready("fd_free_guided", o->p, scratch.st)
+        || !space_fits(scratch.st, "fd_free_guided", s, &o->p->noise->s)) return;
     fd_real *z = fd_raw(&scratch, fd_real, b * fd_size(s));
     if (!z) return;
     fd_predict(&o->c, FD_X0, o->p, b, x, t, y, scratch);
@@ -5087,6 +5137,7 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
 {
     const ucos *o = self;
     const ptrdiff_t n = fd_size(s);
+    if (!obs_points(scratch.st, "fd_ucos", o->g->o, s)) return;
     fd_real *z = fd_raw(&scratch, fd_real, b * n);
     for (int i = 0; i < b && z; i++) {
         fd_coef f = o->p->law(o->p, t[i], 0);
@@ -5102,7 +5153,7 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
 /* Is F linear, and the process one of m and v for all modes? */
 static int ucos_ready(fd_status *st, const char *where, const fd_gain *g, const fd_process *p)
 {
-    if (st->code || !g || !p->law || !obs_linear(st, where, g->o)) return 0;
+    if (st->code || !g || !proc_given(where, p, st) || !obs_linear(st, where, g->o)) return 0;
     if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
     return !st->code;
 }
@@ -5111,6 +5162,8 @@ fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const doubl
 {
     if (!ucos_ready(a->st, __func__, g, p) || !obs_ready(a->st, __func__, g->o, y))
         return (fd_model){ 0 };
+    if (!raw.eval)
+        return FD_FAIL(a->st, FD_EARG, __func__, "the raw model is empty"), (fd_model){ 0 };
     ucos *o = fd_new(a, ucos, 1);
     if (!o) return (fd_model){ 0 };
     *o = (ucos){ g, p, y, raw };
@@ -5403,10 +5456,11 @@ void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, do
                     int first, int b, fd_real *x, fd_arena scratch)
 {
     fd_status *st = scratch.st;
-    if (!step_ready(how, __func__, st) || !g || !x || !obs_linear(st, __func__, g->o)) return;
+    if (!step_ready(how, __func__, st) || !g || !x || !obs_linear(st, __func__, g->o)
+        || !step_times(how, __func__, st)) return;
     const fd_process *p = how->p;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    double sigma = how->steps > 0 ? exp(proc_logsigma(p, how->t[0], 0)) : INFINITY;
+    double sigma = exp(proc_logsigma(p, how->t[0], 0));
     if (p->modal) FD_FAIL(st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     if (!(fabs(sigma - rho) <= 1e-6 * rho))
         FD_FAIL(st, FD_EARG, __func__,
@@ -5510,6 +5564,7 @@ fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_gu
         FD_FAIL(st, FD_EARG, __func__,
                 "needs a process of one m for all modes and a plain one-stage scheme");
     if (!obs_noisy(guide->o)) FD_FAIL(st, FD_EARG, __func__, "needs noisy observations");
+    if (guide->rule) guide_check(st, __func__, guide, &how->model);
     if (n < 2) FD_FAIL(st, FD_EARG, __func__, "needs particles; number", n);
     fd_particles *p = fd_new(a, fd_particles, 1);
     guide_model *g = fd_new(a, guide_model, 1);
@@ -5573,8 +5628,10 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     if (fd_particles_ess(p) < .5 * n) fd_particles_resample(p, scratch);
     double t = how->t[run->k], s = how->t[run->k + 1];
     fd_row row = fd_step_row(pr, how->scheme, how->eta, t, s, 0, scratch.st);
+    if (last && how->quiet) row.sd = 0;
     fd_coef f = pr->law(pr, t, 0);
-    double *tb = lin_at(&scratch, n, t), *sb = lin_at(&scratch, n, s);
+    double *tb = lin_at(&scratch, n, t);
+    double *sb = lin_at(&scratch, n, last && how->tdenoise > 0 ? how->tdenoise : s);
     double *l = fd_new(&scratch, double, n), *was = fd_raw(&scratch, double, n);
     double k = row.aD * f.v / f.m;
     fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
@@ -5754,7 +5811,7 @@ static double obs_value(const void *self, const fd_space *s, const fd_real *x, f
                         fd_arena scratch)
 {
     const obs_data *o = self;
-    (void)s;
+    if (!obs_points(scratch.st, "fd_obs_potential", o->o, s)) return NAN;
     return fd_obs_misfit(o->o, o->y, x, g, scratch);
 }
 
@@ -5792,6 +5849,7 @@ static void lang_check(const char *where, ptrdiff_t n, const fd_real *x, fd_stat
 void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t,
                  double h, double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
+    proc_given(__func__, p, scratch.st);              /* or why there is none */
     if (scratch.st->code || !p->noise || (phi && !phi->value)) return;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     fd_real *s = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
@@ -5886,26 +5944,37 @@ static double chain_phi(fd_chain *c, const fd_real *u, fd_real *g, fd_arena scra
 /* Does the kind need gradients? */
 static int chain_slopes(int kind) { return kind == FD_MCMC_MALA || kind == FD_MCMC_HMC; }
 
-fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x)
+/* a chain in u = 0, where Phi is not yet known */
+static fd_chain *chain_new(fd_arena *a, const char *where, const fd_mcmc *how, fd_rng r, int id)
 {
     fd_status *st = a->st;
     if (st->code || !how->prior || !how->phi.value) return NULL;
     if (how->kind < FD_MCMC_PCN || how->kind > FD_MCMC_WALK)
-        FD_FAIL(st, FD_EARG, __func__, "no such kind of chain", how->kind);
+        FD_FAIL(st, FD_EARG, where, "no such kind of chain", how->kind);
     double most = how->kind == FD_MCMC_PCN ? 1 : how->kind == FD_MCMC_MALA ? 2 : INFINITY;
     if (how->kind != FD_MCMC_SLICE && !(how->h > 0 && how->h <= most && isfinite(how->h)))
-        FD_FAIL(st, FD_EARG, __func__,
+        FD_FAIL(st, FD_EARG, where,
                 "the step must be positive; pCN: at most 1, inf-MALA: at most 2");
     if (how->leaps < 0 || how->adapt < 0)
-        FD_FAIL(st, FD_EARG, __func__, "leaps or adapt is negative", how->leaps, how->adapt);
+        FD_FAIL(st, FD_EARG, where, "leaps or adapt is negative", how->leaps, how->adapt);
     const ptrdiff_t n = fd_size(&how->prior->s);
     fd_chain *c = fd_new(a, fd_chain, 1);
     fd_real *u = fd_new(a, fd_real, n), *g = chain_slopes(how->kind) ? fd_new(a, fd_real, n) : NULL;
     if (st->code) return NULL;
     *c = (fd_chain){ .how = *how, .r = r, .id = id, .h = how->h, .u = u, .g = g };
-    if (x) for (ptrdiff_t i = 0; i < n; i++) u[i] = how->mean ? x[i] - how->mean[i] : x[i];
+    return c;
+}
+
+fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x)
+{
+    fd_status *st = a->st;
+    fd_chain *c = chain_new(a, __func__, how, r, id);
+    if (!c) return NULL;
+    fd_real *u = c->u;
+    if (x) for (ptrdiff_t i = 0; i < fd_size(&how->prior->s); i++)
+        u[i] = how->mean ? x[i] - how->mean[i] : x[i];
     else fd_cov_draw(how->prior, fd_stream(r, 'b', 0), id, 1, u, *a);
-    c->phi = chain_phi(c, u, g, *a);
+    c->phi = chain_phi(c, u, c->g, *a);
     if (!st->code && !isfinite(c->phi))
         FD_FAIL(st, FD_ENAN, __func__, "Phi is not finite where the chain starts; chain", id);
     return st->code ? NULL : c;
@@ -5918,7 +5987,7 @@ fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, con
     if (!(h > 0 && isfinite(h)) || accepted < 0 || accepted > k || calls < 0)
         return FD_FAIL(a->st, FD_EARG, __func__, "no state of a chain: steps, accepted, calls", k,
                        accepted, calls), NULL;
-    fd_chain *c = fd_chain_begin(a, how, r, id, how->mean);           /* u = 0 */
+    fd_chain *c = chain_new(a, __func__, how, r, id);
     if (!c) return NULL;
     memcpy(c->u, u, (size_t)fd_size(&how->prior->s) * sizeof *u);
     c->phi = chain_phi(c, c->u, c->g, *a);
@@ -6070,7 +6139,7 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
         c->phi = phi;
         c->accepted++;
     }
-    if ((int)c->k < c->how.adapt && c->how.kind != FD_MCMC_SLICE) chain_adapt(c, phi, ratio);
+    if (c->k < (uint32_t)c->how.adapt && c->how.kind != FD_MCMC_SLICE) chain_adapt(c, phi, ratio);
     c->k++;
     return moved;
 }
@@ -6083,6 +6152,11 @@ static double latent_value(const void *self, const fd_space *s, const fd_real *z
                            fd_arena scratch)
 {
     const latent *o = self;
+    const fd_space *own = &o->how.p->noise->s;
+    if (fd_size(s) != fd_size(own))
+        return FD_FAIL(scratch.st, FD_ESHAPE, "fd_latent_potential",
+                       "the chain and the sampler have different points", s->points,
+                       own->points), NAN;
     fd_run *run = fd_begin(&scratch, &o->how, fd_seed(0), 0, 1);
     if (!run) return NAN;
     memcpy(run->x, z, (size_t)fd_size(s) * sizeof *z);
@@ -6687,17 +6761,18 @@ void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *
 
 /* One component in one mode: variance c, mean `at`, with v and V_T of fd_bridge_end_mix and what
  * the process expects of the end from x, Ex, and from x0, ET0. Its law given both is N(go, 1/P),
- * with P infinite where it has no variance; returns the mode's part of the log weight. */
+ * with P infinite where it has no variance; returns the mode's part of the log weight, which goes
+ * on to c = 0: with up = 1/v - 1/V_T and B = Ex/v - ET0/V_T
+ *     cP = 1 + c up,   go = (at + c B)/cP,   (2 at B + c B^2 - up at^2)/(2 cP) - log(cP)/2. */
 static double end_mode(double c, double at, double v, double VT, double Ex, double ET0, double *go,
                        double *P)
 {
     *P = INFINITY, *go = v > 0 ? at : Ex;
     if (!(v > 0)) return 0;
-    if (!(c > 0)) return -.5 * (at - Ex) * (at - Ex) / v + .5 * (at - ET0) * (at - ET0) / VT;
-    *P = 1 / c - 1 / VT + 1 / v;
-    double B = at / c - ET0 / VT + Ex / v;
-    *go = B / *P;
-    return -.5 * log(c * *P) + .5 * B * B / *P - .5 * at * at / c;
+    const double up = 1 / v - 1 / VT, B = Ex / v - ET0 / VT, cP = 1 + c * up;
+    if (c > 0) *P = cP / c;
+    *go = (at + c * B) / cP;
+    return .5 * (2 * at * B + c * B * B - up * at * at) / cP - .5 * log(cP);
 }
 
 void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
@@ -6788,7 +6863,8 @@ void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1,
 {
     if (!linear_ready(__func__, l, 0, l->T, scratch.st)) return;
     for (ptrdiff_t k = 0; k < l->noise->s.modes; k++) {
-        const double a = ou_a(l, k), E = exp(-a * l->T), V = l->noise->lam[k] * ou_g(a, l->T);
+        const double a = fabs(ou_a(l, k)), E = exp(-a * l->T);        /* it is even in a */
+        const double V = l->noise->lam[k] * ou_g(a, l->T);
         const double p = 2 * E * s0[k] * s1[k];
         cov[k] = p > 0 ? p * p / (2 * E * (sqrt(p * p + V * V) + V)) : 0;
     }
@@ -7534,7 +7610,7 @@ double fd_policy_weight(int rule, double ratio, double advantage, double clip)
     double rho = exp(ratio);
     if (rule == FD_POLICY_PLAIN) return advantage;
     if (rule == FD_POLICY_CLIPPED && (advantage > 0 ? rho > 1 + clip : rho < 1 - clip)) return 0;
-    return rho * advantage;                                           /* [DDPO eq. DDPO_IS] */
+    return advantage == 0 ? 0 : rho * advantage;                      /* [DDPO eq. DDPO_IS] */
 }
 
 /* Are there rewards, all finite? */
@@ -7582,6 +7658,7 @@ static void policy_eval(const void *self, const fd_space *s, int b, const fd_rea
 {
     const policy *o = self;
     const ptrdiff_t n = b * fd_size(s);
+    if (!space_fits(scratch.st, "fd_policy_model", s, &o->p->noise->s)) return;
     fd_real *d = fd_raw(&scratch, fd_real, 2 * n), *old = d + n;
     if (!d) return;
     fd_predict(&o->old, FD_X0, o->p, b, x, t, old, scratch);
@@ -7596,6 +7673,7 @@ static void policy_vjp(const void *self, const fd_space *s, int b, const fd_real
 {
     const policy *o = self;
     const ptrdiff_t n = b * fd_size(s);
+    if (!space_fits(scratch.st, "fd_policy_model", s, &o->p->noise->s)) return;
     fd_real *d = fd_raw(&scratch, fd_real, 3 * n), *rest = d + n, *part = d + 2 * n;
     if (!d) return;
     memcpy(d, dy, (size_t)n * sizeof *d);
@@ -7619,7 +7697,8 @@ fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_mode
 {
     fd_model m = { FD_X0, policy_eval, NULL, NULL, NULL, NULL };
     double most = 0;
-    if (a->st->code || !p->law || !p->noise || !old.eval || !now.eval) return (fd_model){ 0 };
+    if (!proc_given(__func__, p, a->st) || !p->noise || !old.eval || !now.eval)
+        return (fd_model){ 0 };
     for (ptrdiff_t k = 0; k < p->noise->s.modes; k++) most = fmax(most, p->noise->lam[k]);
     if (!(power >= 0) || !isfinite(power) || !(most > 0))
         FD_FAIL(a->st, FD_EARG, __func__, "needs a power of C, 0 or more, and noise");
