@@ -501,10 +501,11 @@ static void from_a_region(void)
     fd_arena a = test_arena(1 << 22, &st);
     const fd_space s = cells(&a, N);
     const fd_real *x = normals(&a, 3, SAMPLES * N);
+    void *room = fd_take(&a, ROOM, 1);                 /* not mem, which then would be hidden */
     double got[FROM];
     const int threads = test_most_threads();
     test_use_threads(1);
-    const double want = fd_crps(&s, SAMPLES, x, x + N, fd_arena_over(mem[0], ROOM, &own[0]));
+    const double want = fd_crps(&s, SAMPLES, x, x + N, fd_arena_over(room, ROOM, &own[0]));
     const size_t need = fd_need(&own[0], NULL);
     memset(mem, 7, sizeof mem);
     test_use_threads(FROM);
