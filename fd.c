@@ -2046,6 +2046,9 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
                 lam[k] += v * v / ((double)m * s->ch);
             }
     }
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!isfinite(lam[k]))
+            return FD_FAIL(a->st, FD_EDATA, where, "the functions are not finite: mode", k), NULL;
     cov_mean_out(s, mid, mean);
     return cov_stationary(c, floor);
 }

@@ -535,7 +535,8 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
  * [Thesis eq. 4.28] in four ways: it is centred at the mean, which is written to mean [ch][points]
  * where not NULL; it has our normalisation; it is averaged over channels and over the modes with
  * the same wavenumber on each axis; and it is raised to at least floor * (largest eigenvalue). It
- * is the covariance of data that are shifted, and with more axes mirrored, at random. */
+ * is the covariance of data that are shifted, and with more axes mirrored, at random. FD_EDATA for
+ * data that are not finite. */
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
                          fd_real *mean);
 /* fd_cov_spectrum -- the same from the variances var[modes] of the modes, averaged over channels,
@@ -718,7 +719,7 @@ typedef struct {
     double feldman, shift;   /* sum (P/v lam - 1)^2 and sum m^2 mean^2/v lam: for Gaussian data the
                                 law of X_t is equivalent to N(0, v C) where both have a limit */
     double start, smooth;    /* E|A X_0|^2 = sum a^2 E X_0k^2, |A Q^1/2|^2 = sum a^2 q lam */
-    double most;             /* max a, of all modes */
+    double most;             /* max |a| */
     double drift;            /* sum a^2 Var X_t,k */
     double ratio;            /* max a^2/lam */
     double bare;             /* modes with data and without noise at t */
@@ -741,8 +742,8 @@ fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
  *   FD_LOGSNR     equal steps of log(m^2/v)
  * The last two invert sigma(t) by bisection; where m(tmax) = 0 they start at the first t with
  * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall
- * (FD_GEOMETRIC to tmin = 0, FD_LOGSNR to v(tmin) = 0, where FD_RHO may end, m(tmin) = 0), and
- * where there are no steps or no such rule. */
+ * (FD_GEOMETRIC to tmin = 0, FD_LOGSNR to v(tmin) = 0, where FD_RHO may end, m(tmin) = 0, a sigma
+ * that is not less at tmin than at the start), and where there are no steps or no such rule. */
 enum { FD_UNIFORM, FD_GEOMETRIC, FD_RHO, FD_LOGSNR };
 void       fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st);
 
@@ -764,7 +765,9 @@ void       fd_times(const fd_process *p, int rule, double prm, int steps, double
  *   FD_SCORE_HALF  C^-1/2 of FD_SCORE, no function in the limit: for a fixed grid
  *   FD_SCORE_FULL  C^-1 of FD_SCORE: grad log p in L2
  *
- * Maps to the last two fail (FD_EDATA, see fd_cov_pow) where x holds modes that carry no noise. */
+ * Maps to the last two fail (FD_EDATA, see fd_cov_pow) where x holds modes that carry no noise. A
+ * model that is made of a process or an observation is for the points of these: asked on others it
+ * records FD_ESHAPE. */
 
 enum { FD_X0, FD_NOISE, FD_SCORE, FD_V, FD_VELOCITY, FD_SCORE_HALF, FD_SCORE_FULL };
 typedef void fd_ask(void *of, int first, int b, const fd_real *y, fd_real *dy, fd_arena scratch);
@@ -949,7 +952,8 @@ enum {
     FD_PF_HEUN = FD_ONE_STAGE,  /* [EDM alg. 1] */
     FD_PF_MIDPOINT,         /* order 2 */
     FD_PF_RK4,              /* order 4 */
-    FD_STOCHASTIC_HEUN,     /* weak order 2, strong 1 */
+    FD_STOCHASTIC_HEUN,     /* weak order 2, strong 1. Where v(s) = 0 the step of Heun's schemes is
+                               Euler's, that of FD_PF_RK4 the midpoint's */
     FD_PF_MULTISTEP,        /* DDIM with D extrapolated from the last two steps in log m/s: order 2,
                                one evaluation a step [DPM-Solver++ alg. 2]; first step: DDIM */
     FD_PF_ADAPTIVE,         /* Dormand-Prince 5(4) within the step, FFM's; needs v(s) > 0, and rtol
@@ -1202,7 +1206,8 @@ typedef struct {
 } fd_obs;                     /* one of a user's own: fill in s, m, linear, both functions */
 
 /* Linear observations. Channels are rows of ch [m], NULL: channel 0. FD_EARG for m < 1, a place
- * outside the domain, or a channel that does not exist, with its number.
+ * outside the domain, or a channel that does not exist, with its number. The first three are for
+ * grids.
  *   fd_obs_points     values at any places at [m][nd], 0 <= at <= len: of the modal series of x,
  *                     the same functional on every grid that has the modes; Nyquist modes are left
  *                     out
@@ -1381,8 +1386,8 @@ enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
 void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
                   const double *y, const double *z, double *path, fd_arena scratch);
 /* fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, written to de
- * [b][m] where not NULL; z [b][m] ~ N(0, 1) or NULL. One-stage schemes and scalar processes only; e
- * starts as sqrt(v) L z. */
+ * [b][m] where not NULL, and its exact variance for FD_ANCESTRAL_OPTIMAL; z [b][m] ~ N(0, 1) or
+ * NULL. One-stage schemes and scalar processes only; e starts as sqrt(v) L z. */
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch);
 
@@ -1469,15 +1474,15 @@ double   fd_time_at(const fd_process *p, double sigma);
  *     z | x  Matheron's rule with the prior N(x, rho^2 C)
  *     x | z  the sampler, started in m z at t[0] = fd_time_at(rho)
  * x then has the posterior for the noise Gamma + rho^2 A C A*: no derivative of the model is
- * needed. Anneal rho from 1 down. A sweep costs a whole reverse diffusion, and mixes slowly where C
- * is smoother than the prior. */
+ * needed. Anneal rho from 1 down, with another r in each sweep. A sweep costs a whole reverse
+ * diffusion, and mixes slowly where C is smoother than the prior. */
 void     fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho,
                         fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_esmda -- one step of [ES-MDA] on an ensemble of b functions x, F linear or not: with
  * covariances of the ensemble,
  *     x_j += C_xd (C_dd + alpha Gamma)^-1 (y + sqrt(alpha) eta_j - F(x_j))
- * Steps whose 1/alpha sum to 1 draw from the posterior of a Gaussian prior and a linear F as b
- * grows. */
+ * Steps whose 1/alpha sum to 1, each with another r, draw from the posterior of a Gaussian prior
+ * and a linear F as b grows. FD_EARG where there is no noise. */
 void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x,
                   fd_arena scratch);
 /* fd_particles -- twisted particles: n states through the steps of a one-stage scheme, weighted
@@ -1487,7 +1492,8 @@ void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int 
  * else by its guidance, whose weight is exact. Noise of the scheme must be above 0 for a guided
  * step. At the end the weighted states are draws of the posterior of the sampler's own law, up to
  * n, and exp(fd_particles_evidence) is an unbiased estimate of p(y). guide->model and p are those
- * of how. */
+ * of how, and plain is not looked at. FD_EARG for a modal process, FD_ANCESTRAL_OPTIMAL, a
+ * corrector or churn, for observations without noise, and as fd_guided. */
 typedef struct {
     fd_run *run;                         /* run->x [n][ch][points] */
     const fd_gain *gain;
@@ -1567,6 +1573,8 @@ typedef struct {
                     fd_arena scratch);
     const void *self;
 } fd_potential;
+/* fd_obs_potential -- fd_obs_misfit. FD_EARG where there is no noise; FD_ESHAPE where the chain is
+ * on other points. */
 fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y);
 
 /* fd_langevin -- one step at diffusion time t for b functions with the noise xi ~ N(0, C) of p
@@ -1670,8 +1678,8 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
                    double *w, fd_real *x, fd_arena scratch);
 /* fd_iact -- integrated autocorrelation time 1 + 2 sum rho_t of n numbers, by Geyer's initial
  * positive sequence, made monotone. fd_rhat -- split R-hat of `chains` series of n numbers each,
- * x [chains][n]. fd_ess -- effective sample size of all of them. NAN for fewer than 4 numbers a
- * half. */
+ * x [chains][n]. fd_ess -- effective sample size of all of them. NAN for fewer than 4 numbers, of
+ * fd_rhat 8, and where all are the same. */
 double fd_iact(int n, const double *x, fd_arena scratch);
 double fd_rhat(int chains, int n, const double *x, fd_arena scratch);
 double fd_ess(int chains, int n, const double *x, fd_arena scratch);
@@ -1768,7 +1776,8 @@ void   fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double
  * of Gaussians diagonal in the modes, for the process that starts in x0 [ch][points] at 0. With
  * V_T = q g(T), v = q g(T - t), component j has in each mode the law N(B/P, 1/P),
  *     P = 1/s^2 - 1/V_T + 1/v,  B = m/s^2 - e^-aT x0/V_T + e^-a(T-t) x/v,
- * and weighs, as a sum over modes, log w - log s - log(P)/2 + B^2/(2P) - m^2/(2 s^2). */
+ * and weighs, as a sum over modes, log w - log s - log(P)/2 + B^2/(2P) - m^2/(2 s^2), or the limit
+ * of these where s = 0. */
 void   fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
                          const fd_rng *r, int first, int b, const fd_real *x, fd_real *end,
                          fd_arena scratch);
@@ -1812,7 +1821,8 @@ typedef struct {
 } fd_system;
 /* fd_system_step -- from t to t + h, of b systems x [b][d] with dW [b][w] ~ N(0, h):
  *   FD_SDE_EULER   X + f h + g dW, for Ito's sense
- *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X, t + h, for Stratonovich's */
+ *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X, t + h, for Stratonovich's
+ * FD_ENAN, with the system and the number, where a state is not finite: it stays as it was. */
 void   fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
                       const double *dW, fd_arena scratch);
 /* fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
@@ -2113,8 +2123,8 @@ fd_var *fd_fourier_features(fd_tape *t, fd_var *x, fd_var *freq);
 fd_var *fd_gabor(fd_tape *t, fd_var *x, double omega, double decay);
 fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss);
 /* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept,
- * Nyquist modes dropped, as fd_resample. bc NULL: periodic. On 1 point of a periodic or Neumann
- * axis: the mean. */
+ * Nyquist modes dropped, as fd_resample; an axis that keeps its points stays as it is. bc NULL:
+ * periodic. On 1 point of a periodic or Neumann axis: the mean. */
 fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]);
 /* fd_spectral -- spectral convolution [FNO eq. 4], channels last, x [b][n0]..[ci], y [b][n0]..[co],
  *
@@ -2218,7 +2228,8 @@ enum {                       /* fd_arch.edges: what a network knows of the ends 
 typedef struct {
     int modes[3];            /* of each axis [26, of 3 axes 12; where they count half: 13, 6] */
     int lift, proj;          /* numbers inside of lifting and projection, -1: one layer [U-shaped,
-                                FD_FNO_SEPARABLE: lift -1; U-shaped: proj -1] */
+                                FD_FNO_SEPARABLE: lift -1; U-shaped: proj -1]; FD_FNO_ORIGINAL has
+                                no other lift than -1 */
     double pad[3];           /* zeros behind each axis, as a part of it: 8 on 120 is 1/15 */
     int linear;              /* 1: no f that x passes: linear in x, to compare with exact answers */
     int groups;              /* of norms: U-Net [32, or what divides width], FD_FNO_SEPARABLE [4] */
@@ -2327,10 +2338,11 @@ typedef struct {
     int edges;               /* FD_EDGES_.. [FD_EDGES_SPACE] */
     int act;                 /* f, of fd_map [FD_GELU; U-Net FD_SILU]; FD_IDENTITY: none */
     int clock, embed;        /* FD_CLOCK_..; numbers of the embedding of time, even [4 width;
-                                transformers, U-Net, FD_FNO_SEPARABLE: width, or one more] */
+                                FD_VIT, FD_UVIT, U-Net, FD_FNO_SEPARABLE: width, or one more] */
     double tscale;           /* factor of time [1; with an embedding 1000]. [FFM] divides a time in
                                 [0, 1] by 1000 */
-    double eps;              /* of norms [1e-5; transformers 1e-6] */
+    double eps;              /* of norms [1e-5; transformers 1e-6]. Those of the U-Net have 1e-6,
+                                those of FD_FNO_SEPARABLE 1e-5, whatever it is */
     int grid[3];             /* points of the grid that positions, or a stencil, are made for */
     int labels;              /* how many labels a function can have, 0: none. Each, and no label, is
                                 a vector, in FD_VIT and FD_UVIT a token after that of time
@@ -2444,7 +2456,7 @@ void    fd_scope(fd_pass *p, const char *group, int i);
 fd_var *fd_weight(fd_pass *p, const char *name, int nd, const int n[], fd_init first);
 /* fd_dense_layer -- x W + b over the last axis, `in` to `out` numbers; both uniform on +-
  * 1/sqrt(in) at first. fd_mlp -- two of them, name.fc1 and name.fc2, with a map f of fd_map
- * between, FD_IDENTITY for none. */
+ * between, FD_IDENTITY for none; hidden > 0. */
 fd_var *fd_dense_layer(fd_pass *p, const char *name, fd_var *x, int in, int out);
 fd_var *fd_mlp(fd_pass *p, const char *name, fd_var *x, int in, int hidden, int out, int f);
 /* fd_spectral_layer -- f(spectral(h) + h W + b) [FNO eq. 2], h [b][n0]..[in] on a grid of p->s's
@@ -2456,8 +2468,9 @@ fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int o
 fd_var *fd_norm_layer(fd_pass *p, const char *name, fd_var *x, int c, int groups);
 /* fd_attention_block -- a block of a transformer of tokens h [b][n][width] [ViT eqs. 2, 3]:
  * h <- h + attention(norm(h)), h <- h + mlp(norm(h)), with `heads` heads, mlp numbers inside, GELU.
- * fd_cross_block -- the same, keys and values being those of `from` [b][m][width]. Their parts have
- * names of their own, norm1, attn.qkv ..: give each block a scope. */
+ * fd_cross_block -- the same, keys and values being those of `from` [b][m][width]. b is p->b, and
+ * all tokens of a function see each other: FD_ESHAPE for other first axes. Their parts have names
+ * of their own, norm1, attn.qkv ..: give each block a scope. */
 fd_var *fd_attention_block(fd_pass *p, fd_var *h, int width, int heads, int mlp);
 fd_var *fd_cross_block(fd_pass *p, fd_var *h, fd_var *from, int width, int heads, int mlp);
 /* fd_time_embedding -- cos and sin of scale * time * 10000^(-2 i/width), [b][width].
@@ -2516,8 +2529,8 @@ typedef struct {
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how);
 double  fd_opt_rate(const fd_opt *o, int step);
 /* fd_opt_step -- one step with net->g, which is then cleared: several fd_backward before it add up.
- * Returns the norm of the gradient. A norm that is not finite records FD_ENAN and changes
- * nothing. */
+ * Returns the norm of the gradient. A norm that is not finite, or, as far as it is not clipped,
+ * above 1e18 (in double 1e150), records FD_ENAN and changes nothing. */
 double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
 /* ---- 17. Files ----------------------------------------------------------------------------------

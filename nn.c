@@ -2956,9 +2956,10 @@ static fd_var *coord_field(const struct coord_inner *c, fd_var *m)
 static fd_var *coord_loss(const void *self, fd_tape *t, fd_var *m)
 {
     const struct coord_inner *c = self;
-    fd_var *d = fd_sub(t, coord_field(c, m), c->x);
-    d = fd_sum_to(t, fd_map(t, d, FD_SQUARE), 1, (int[]){ 1 });
-    return fd_affine(t, d, c->p->s->h, 0);
+    const fd_space *s = c->p->s;
+    fd_var *d = fd_map(t, fd_sub(t, coord_field(c, m), c->x), FD_SQUARE);
+    if (s->weight) d = fd_mul(t, d, fd_input(t, 1, (int[]){ (int)s->points }, s->weight));
+    return fd_affine(t, fd_sum_to(t, d, 1, (int[]){ 1 }), s->weight ? 1 : s->h, 0);
 }
 
 /* The field with the modulations that the inner loop finds for x. A tape without gradients lends
@@ -3281,9 +3282,10 @@ fd_var *fd_mlp(fd_pass *p, const char *name, fd_var *x, int in, int hidden, int 
     char one[48] = "", two[48] = "";
     const size_t n = name ? strlen(name) : 0;
     if (!net_ends(p, "fd_mlp", x, in)) return NULL;
-    if (!name || n > 40 || act < FD_EXP || act >= FD_MAPS)
-        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_mlp", "no such map, or a name that "
-                                 "is NULL or above 40 letters: map, letters", act, (long long)n));
+    if (!name || n > 40 || act < FD_EXP || act >= FD_MAPS || hidden < 1)
+        return tape_null(FD_FAIL(p->t->mem->st, FD_EARG, "fd_mlp", "no such map, no numbers inside "
+                                 "or a name that is NULL or above 40 letters: map, inside, "
+                                 "letters", act, hidden, n));
     memcpy(one, name, n);
     memcpy(two, name, n);
     memcpy(one + n, ".fc1", 5);
@@ -3329,6 +3331,9 @@ static fd_var *net_block(fd_pass *p, const char *where, fd_var *h, int apart, fd
     if (heads < 1 || width % heads)
         return TAPE_FAIL(p->t, where, "heads do not divide the width", heads, width);
     if (!net_ends(p, where, h, width) || !net_ends(p, where, from, width)) return NULL;
+    if ((h && h->n[0] != p->b) || (from && from->n[0] != p->b))
+        return TAPE_FAIL(p->t, where, "the first axis of tokens is that of functions: functions",
+                         p->b);
     fd_var *y = fuse_flat(p->t, h);
     y = net_attention(p, &k, y, apart, fuse_flat(p->t, from), NULL, NULL, 0);
     return net_like(p->t, y, h);
@@ -3417,8 +3422,7 @@ static void fno_defaults(fd_arch *a)
     const int first = a->kind == FD_FNO_ORIGINAL;
     fd_arch_fno *f = &a->fno;
     fno_modes(a, first);
-    if (first) f->lift = -1;
-    net_or(&f->lift, 256);
+    net_or(&f->lift, first ? -1 : 256);
     net_or(&f->proj, first ? 128 : 256);
     net_or(&f->acts, a->layers > 1 ? a->layers - 1 : -1);
     if (f->mix) net_or(&f->mix_acts, f->acts);
@@ -3490,6 +3494,8 @@ static void points_defaults(fd_arch *a)
 static const char *fno_check(const fd_arch *a, int *v)
 {
     const fd_arch_fno *f = &a->fno;
+    WANT(f->lift, a->kind != FD_FNO_ORIGINAL || f->lift == -1,
+         "FD_FNO_ORIGINAL lifts by one layer: fno.lift must be 0 or -1, is")
     WANT(f->acts, f->acts <= a->layers, "fno.acts must be -1 or 1..layers, are")
     WANT(f->mix_acts, !f->mix || f->mix_acts <= a->layers,
          "fno.mix_acts must be -1 or 1..layers, are")
@@ -6787,6 +6793,7 @@ fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
 double fd_opt_rate(const fd_opt *o, int step)
 {
     const double pi = FD_PI;
+    if (!o) return NAN;
     const fd_adam *h = &o->how;
     if (step < h->warmup) return h->lr * step / h->warmup;
     if (h->steps <= 0) return h->lr;
@@ -6903,8 +6910,11 @@ static void save_fields(int n, const struct field *f, int is, const void *from, 
     for (int i = 0; i < n; i++) {
         const struct place *p = field_place(&f[i], is);
         const double x = p ? field_value(&f[i], p, from) : 0;
-        if (f[i].real) snprintf(text[i], sizeof *text, "%.17g", x);
-        else snprintf(text[i], sizeof *text, "%d", (int)x);
+        if (f[i].real) {
+            snprintf(text[i], sizeof *text, "%.17g", x);
+            char *comma = strchr(text[i], ',');             /* the point of some locales */
+            if (comma) *comma = '.';
+        } else snprintf(text[i], sizeof *text, "%d", (int)x);
         m[i].key = f[i].key;
         m[i].value = text[i];
     }
@@ -6980,6 +6990,20 @@ static void load_put(const struct field *f, const struct place *p, double x, voi
     else memcpy((char *)to + p->at, &v, sizeof v);
 }
 
+/* strtod, also where the point of the locale is a comma */
+static double load_real(const char *s, char **end)
+{
+    double x = strtod(s, end);
+    char text[40];
+    const ptrdiff_t at = *end - s;
+    if (**end != '.' || strlen(s) >= sizeof text) return x;
+    strcpy(text, s);
+    text[at] = ',';
+    x = strtod(text, end);
+    *end = (char *)(uintptr_t)s + (*end - text);
+    return x;
+}
+
 /* Every number goes to all its places: which of them are read is known when all are there. */
 static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct field *f,
                         void *to)
@@ -6989,7 +7013,7 @@ static void load_fields(fd_status *st, const fd_tensors *file, int n, const stru
         char *end;
         if (!s && load_newer(f[i].key)) continue;
         if (!s || !*s) { load_fail(st, "missing in the metadata", f[i].key); return; }
-        double x = f[i].real ? strtod(s, &end) : (double)strtol(s, &end, 10);
+        double x = f[i].real ? load_real(s, &end) : (double)strtol(s, &end, 10);
         if (*end || !(x - x == 0) || (!f[i].real && !(x >= INT_MIN && x <= INT_MAX))) {
             load_fail(st, "not a number in the metadata", f[i].key);
             return;

@@ -137,7 +137,7 @@ static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
 /* log gamma(t), linear between whole t, and its slope, at a whole t of the interval below */
 static double proc_log_gamma(const fd_process *p, double t, double *slope)
 {
-    int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
+    int T = (int)p->prm[0], i = !(t > 1) ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
     *slope = p->table[i + 1] - p->table[i];
     return p->table[i] + (t < 0 ? 0 : t > T ? 1 : t - i) * *slope;
 }
@@ -602,6 +602,8 @@ void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, f
     if (!proc_made(__func__, p, st)) return;
     double t0 = p->tmin, t1 = p->tmax, rho = prm > 0 ? prm : 7, n = steps;
     double l1 = proc_logsigma(p, t1, 0), l0 = proc_logsigma(p, t0, 0);
+    int skip = rule >= FD_RHO && isinf(l1) ? 1 : 0;
+    if (skip) l1 = log(1e4);
     if (rule < FD_UNIFORM || rule > FD_LOGSNR || steps < 1)
         FD_FAIL(st, FD_EARG, __func__, "no such rule, or no steps", rule, steps);
     else if (!(t0 >= 0 && t1 > t0 && t1 < INFINITY))
@@ -614,12 +616,12 @@ void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, f
         FD_FAIL(st, FD_EARG, __func__, "equal steps of log(m^2/v) need v > 0 at tmin");
     else if (rule >= FD_RHO && !(l0 < INFINITY))
         FD_FAIL(st, FD_EARG, __func__, "the rule needs m > 0 at tmin");
+    else if (rule >= FD_RHO && steps > 1 && !(l1 > l0))
+        FD_FAIL(st, FD_EARG, __func__, "sqrt(v)/m must be less at tmin than at tmax, and than 1e4");
     if (st->code) return;
     for (int i = 1; i < steps && rule < FD_RHO; i++)
         t[i] = rule == FD_UNIFORM ? (t1 * (n - i) + t0 * i) / n : t1 * pow(t0 / t1, i / n);
     if (rule >= FD_RHO) {
-        int skip = isinf(l1) ? 1 : 0;
-        if (skip) l1 = log(1e4);
         n = steps > skip ? steps - skip : 1;
         for (int i = skip; i < steps; i++) {
             double u = (i - skip) / n;
@@ -751,12 +753,13 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
             m2 += (double)M[l * modes + k] * (double)M[l * modes + k];
         if (!(c > 0) && !(lam > 0) && !(m2 > 0)) continue;
         const double a = f.m > 0 ? -f.dm / f.m : INFINITY, rate = f.dv + 2 * a * f.v;
+        const double X = n * c + m2, P = f.m * f.m * c + V;       /* of X_0, and of X_t */
         q.trace += n * lam, q.square += n * lam * lam;                /* [Thesis eq. 4.20] */
-        q.data += n * c + m2;
+        q.data += X;
         q.most = fmax(q.most, fabs(a));                   /* [Thesis eq. 4.21; Survey cond. 2.3] */
-        q.start += a * a * (n * c + m2);                              /* [Survey cond. 2.1] */
-        q.smooth += n * a * a * rate * lam;
-        q.drift += n * a * a * (f.m * f.m * c + V);                   /* [Thesis eq. 4.19] */
+        if (X > 0) q.start += a * a * X;                              /* [Survey cond. 2.1] */
+        if (lam > 0) q.smooth += n * a * a * rate * lam;
+        if (P > 0) q.drift += n * a * a * P;                          /* [Thesis eq. 4.19] */
         if (lam > 0)
             q.mean += m2 / lam, q.member += (n * c + m2) / lam,
             q.ratio = fmax(q.ratio, a * a / lam);                     /* [Thesis eq. 4.24] */
@@ -3178,6 +3181,7 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
 void fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
 {
     if (!var || !step_ready(how, __func__, scratch.st)) return;
+    if (!how->t) { FD_FAIL(scratch.st, FD_EARG, __func__, "needs steps and times"); return; }
     const fd_space *s = &how->p->noise->s;
     const trace_law from = trace_start(__func__, how, &scratch);
     for (ptrdiff_t j = 0; j < s->ch * s->modes && !scratch.st->code; j++) {
@@ -4511,6 +4515,23 @@ static void post_left(const post_tab *b, const fd_space *s, double *var, fd_aren
     for (ptrdiff_t k = 0; k < all; k++) var[k] = fmax(0, b->c.lam[k % s->modes] - var[k]);
 }
 
+/* log of the weight of component j given x_t, whose coefficients are u, [ch][modes]: as in exact
+ * models modes where least [modes], the smallest P of all, is 0 stay out, and P is raised. */
+static double post_odds(const post_model *o, const post_tab *tab, int j, const double *least,
+                        double floor, const fd_real *u)
+{
+    const ptrdiff_t modes = tab->c.s.modes, all = tab->c.s.ch * modes;
+    const fd_real *M = o->x.M + j * all;
+    const post_tab *q = &tab[j];
+    double l = o->x.logw[j];
+    for (ptrdiff_t k = 0; k < all; k++) {
+        const ptrdiff_t e = k % modes;
+        const double off = (double)u[k] - q->m[e] * (double)M[k], P = q->P[e] + floor;
+        if (least[e] > 0) l -= .5 * (off * off / P + log(P / (tab->P[e] + floor)));
+    }
+    return l;
+}
+
 /* D for b functions; obs [m] for all, or [b][m] with each. left [b], where not NULL, and of one
  * component: the trace of the covariance of x0 given x_t and y, over all channels. */
 static void post_run(const post_model *o, const fd_space *s, int b, const fd_real *x,
@@ -4523,7 +4544,7 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
     fd_real *u = fd_raw(&scratch, fd_real, all), *D = fd_raw(&scratch, fd_real, n * size);
     double *l = fd_raw(&scratch, double, n);
     double *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)m), *z = r + m;
-    double *var = fd_raw(&scratch, double, left ? all : 0);
+    double *var = fd_raw(&scratch, double, left ? all : 0), *low = fd_raw(&scratch, double, modes);
     post_tab *tab = post_tabs(o, s, &scratch);
     if (scratch.st->code) return;
     fd_arena mark = scratch;
@@ -4533,6 +4554,10 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
             scratch = mark;
             for (int j = 0; j < n; j++) post_table(o, j, t[i], &tab[j], &scratch);
             if (scratch.st->code) return;
+            for (ptrdiff_t k = 0; k < modes; k++) {
+                low[k] = tab->P[k];
+                for (int j = 1; j < n; j++) low[k] = fmin(low[k], tab[j].P[k]);
+            }
         }
         if (left && again) left[i] = left[i - 1];
         if (left && !again) {
@@ -4545,13 +4570,10 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
             const post_tab *q = &tab[j];
             const fd_real *M = o->x.M + j * all;
             fd_to_modes(s, 1, x + i * size, u, scratch);
-            l[j] = o->x.logw[j];
+            l[j] = n > 1 ? post_odds(o, tab, j, low, oracle_floor(all, u), u) : 0;
             for (ptrdiff_t k = 0; k < all; k++) {
-                ptrdiff_t e = k % modes;
-                double off = (double)u[k] - q->m[e] * (double)M[k];
-                if (q->P[e] > 0 && n > 1)
-                    l[j] -= .5 * (off * off / q->P[e] + log(q->P[e] / tab->P[e]));
-                u[k] = (fd_real)((double)M[k] + q->g[e] * off);
+                const double at = (double)M[k];
+                u[k] = (fd_real)(at + q->g[k % modes] * ((double)u[k] - q->m[k % modes] * at));
             }
             fd_from_modes(s, 1, u, d, scratch);
             obs_residual(o->o, 1, obs + (each ? (ptrdiff_t)i * m : 0), 0, d, r, scratch);
@@ -4831,6 +4853,7 @@ static void guide_weigh(const guide_model *o, int b, const fd_real *x, const dou
     const fd_guide *g = &o->how;
     const fd_process *p = g->p;
     const int m = g->o->m;
+    const int shared = o->gain && g->rule == FD_GUIDE_PIGDM;    /* one Q for all of a time */
     const double zeta = g->zeta > 0 ? g->zeta : 1;
     const ptrdiff_t n = fd_size(&p->noise->s);
     double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m);
@@ -4840,7 +4863,7 @@ static void guide_weigh(const guide_model *o, int b, const fd_real *x, const dou
     const fd_gain *gain = NULL;
     for (int i = 0, same = 1; i < b && !scratch.st->code; i += same) {
         double *ri = r + (ptrdiff_t)i * m;
-        for (same = 1; o->gain && i + same < b && tb[i + same] == tb[i];) same++;
+        for (same = 1; shared && i + same < b && tb[i + same] == tb[i];) same++;
         if (g->rule == FD_GUIDE_EXACT) {
             guide_exact(g, x + i * n, tb[i], D + i * n, ri, scratch);
         } else if (g->rule == FD_GUIDE_DPS) {
@@ -5061,14 +5084,16 @@ void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, i
                 "needs noise, and a process of one m and v for all modes");
     fd_row r = fd_step_row(how->p, how->scheme, how->eta, t, s, 0, scratch.st);
     fd_coef f = how->p->law(how->p, t, 0);
-    double *n = fd_raw(&scratch, double, o->m), gain = f.m / (f.m * f.m + f.v);
+    const double P = f.m * f.m + f.v, gain = f.m / P;
+    const double sd = sqrt(r.sd * r.sd + r.gain * r.gain * f.v / P);      /* Var(e0|e) = v/P */
+    double *n = fd_raw(&scratch, double, o->m);
     for (int i = 0; i < b && n; i++) {
         if (z) memcpy(n, z + (ptrdiff_t)i * o->m, (size_t)o->m * sizeof *n);
         if (z) obs_chol(o, NOISE_TIMES, n);
         for (int j = 0; j < o->m; j++) {
             double *ej = e + (ptrdiff_t)i * o->m + j, D = gain * *ej;
             if (de) de[(ptrdiff_t)i * o->m + j] = D;
-            *ej = r.ax * *ej + r.aD * D + (z ? r.sd * n[j] : 0);
+            *ej = r.ax * *ej + r.aD * D + (z ? sd * n[j] : 0);
         }
     }
 }
@@ -5425,10 +5450,11 @@ void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, do
 {
     fd_status *st = scratch.st;
     if (!step_ready(how, __func__, st) || !g || !x || !obs_given(st, __func__, g->o, y)
-        || !obs_fits(st, __func__, g->o, &how->p->noise->s)) return;
+        || !obs_fits(st, __func__, g->o, &how->p->noise->s)
+        || !step_times(how, __func__, st)) return;
     const fd_process *p = how->p;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    double sigma = how->steps > 0 ? exp(proc_logsigma(p, how->t[0], 0)) : INFINITY;
+    double sigma = exp(proc_logsigma(p, how->t[0], 0));
     if (p->modal) FD_FAIL(st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     if (!(fabs(sigma - rho) <= 1e-6 * rho))
         FD_FAIL(st, FD_EARG, __func__,
@@ -5596,8 +5622,10 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     if (fd_particles_ess(p) < .5 * n) fd_particles_resample(p, scratch);
     double t = how->t[run->k], s = how->t[run->k + 1];
     fd_row row = fd_step_row(pr, how->scheme, how->eta, t, s, 0, scratch.st);
+    if (last && how->quiet) row.sd = 0;
     fd_coef f = pr->law(pr, t, 0);
-    double *tb = lin_at(&scratch, n, t), *sb = lin_at(&scratch, n, s);
+    double *tb = lin_at(&scratch, n, t);
+    double *sb = lin_at(&scratch, n, last && how->tdenoise > 0 ? how->tdenoise : s);
     double *l = fd_new(&scratch, double, n), *was = fd_raw(&scratch, double, n);
     double k = row.aD * f.v / f.m;
     fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
@@ -5812,7 +5840,8 @@ static void lang_check(const char *where, ptrdiff_t n, const fd_real *x, fd_stat
 void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t,
                  double h, double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
-    if (!proc_given(__func__, p, scratch.st) || !p->noise || (phi && !phi->value)) return;
+    proc_given(__func__, p, scratch.st);              /* or why there is none */
+    if (scratch.st->code || !p->noise || (phi && !phi->value)) return;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     fd_real *s = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
     double *tb = lin_at(&scratch, b, t);
@@ -5906,26 +5935,37 @@ static double chain_phi(fd_chain *c, const fd_real *u, fd_real *g, fd_arena scra
 /* Does the kind need gradients? */
 static int chain_slopes(int kind) { return kind == FD_MCMC_MALA || kind == FD_MCMC_HMC; }
 
-fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x)
+/* a chain in u = 0, where Phi is not yet known */
+static fd_chain *chain_new(fd_arena *a, const char *where, const fd_mcmc *how, fd_rng r, int id)
 {
     fd_status *st = a->st;
     if (st->code || !how->prior || !how->phi.value) return NULL;
     if (how->kind < FD_MCMC_PCN || how->kind > FD_MCMC_WALK)
-        FD_FAIL(st, FD_EARG, __func__, "no such kind of chain", how->kind);
+        FD_FAIL(st, FD_EARG, where, "no such kind of chain", how->kind);
     double most = how->kind == FD_MCMC_PCN ? 1 : how->kind == FD_MCMC_MALA ? 2 : INFINITY;
     if (how->kind != FD_MCMC_SLICE && !(how->h > 0 && how->h <= most && isfinite(how->h)))
-        FD_FAIL(st, FD_EARG, __func__,
+        FD_FAIL(st, FD_EARG, where,
                 "the step must be positive; pCN: at most 1, inf-MALA: at most 2");
     if (how->leaps < 0 || how->adapt < 0)
-        FD_FAIL(st, FD_EARG, __func__, "leaps or adapt is negative", how->leaps, how->adapt);
+        FD_FAIL(st, FD_EARG, where, "leaps or adapt is negative", how->leaps, how->adapt);
     const ptrdiff_t n = fd_size(&how->prior->s);
     fd_chain *c = fd_new(a, fd_chain, 1);
     fd_real *u = fd_new(a, fd_real, n), *g = chain_slopes(how->kind) ? fd_new(a, fd_real, n) : NULL;
     if (st->code) return NULL;
     *c = (fd_chain){ .how = *how, .r = r, .id = id, .h = how->h, .u = u, .g = g };
-    if (x) for (ptrdiff_t i = 0; i < n; i++) u[i] = how->mean ? x[i] - how->mean[i] : x[i];
+    return c;
+}
+
+fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x)
+{
+    fd_status *st = a->st;
+    fd_chain *c = chain_new(a, __func__, how, r, id);
+    if (!c) return NULL;
+    fd_real *u = c->u;
+    if (x) for (ptrdiff_t i = 0; i < fd_size(&how->prior->s); i++)
+        u[i] = how->mean ? x[i] - how->mean[i] : x[i];
     else fd_cov_draw(how->prior, fd_stream(r, 'b', 0), id, 1, u, *a);
-    c->phi = chain_phi(c, u, g, *a);
+    c->phi = chain_phi(c, u, c->g, *a);
     if (!st->code && !isfinite(c->phi))
         FD_FAIL(st, FD_ENAN, __func__, "Phi is not finite where the chain starts; chain", id);
     return st->code ? NULL : c;
@@ -5938,7 +5978,7 @@ fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, con
     if (!(h > 0 && isfinite(h)) || accepted < 0 || accepted > k || calls < 0)
         return FD_FAIL(a->st, FD_EARG, __func__, "no state of a chain: steps, accepted, calls", k,
                        accepted, calls), NULL;
-    fd_chain *c = fd_chain_begin(a, how, r, id, how->mean);           /* u = 0 */
+    fd_chain *c = chain_new(a, __func__, how, r, id);
     if (!c) return NULL;
     memcpy(c->u, u, (size_t)fd_size(&how->prior->s) * sizeof *u);
     c->phi = chain_phi(c, c->u, c->g, *a);
@@ -6090,7 +6130,7 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
         c->phi = phi;
         c->accepted++;
     }
-    if ((int)c->k < c->how.adapt && c->how.kind != FD_MCMC_SLICE) chain_adapt(c, phi, ratio);
+    if (c->k < (uint32_t)c->how.adapt && c->how.kind != FD_MCMC_SLICE) chain_adapt(c, phi, ratio);
     c->k++;
     return moved;
 }
@@ -6709,17 +6749,18 @@ void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *
 
 /* One component in one mode: variance c, mean `at`, with v and V_T of fd_bridge_end_mix and what
  * the process expects of the end from x, Ex, and from x0, ET0. Its law given both is N(go, 1/P),
- * with P infinite where it has no variance; returns the mode's part of the log weight. */
+ * with P infinite where it has no variance; returns the mode's part of the log weight, which goes
+ * on to c = 0: with up = 1/v - 1/V_T and B = Ex/v - ET0/V_T
+ *     cP = 1 + c up,   go = (at + c B)/cP,   (2 at B + c B^2 - up at^2)/(2 cP) - log(cP)/2. */
 static double end_mode(double c, double at, double v, double VT, double Ex, double ET0, double *go,
                        double *P)
 {
     *P = INFINITY, *go = v > 0 ? at : Ex;
     if (!(v > 0)) return 0;
-    if (!(c > 0)) return -.5 * (at - Ex) * (at - Ex) / v + .5 * (at - ET0) * (at - ET0) / VT;
-    *P = 1 / c - 1 / VT + 1 / v;
-    double B = at / c - ET0 / VT + Ex / v;
-    *go = B / *P;
-    return -.5 * log(c * *P) + .5 * B * B / *P - .5 * at * at / c;
+    const double up = 1 / v - 1 / VT, B = Ex / v - ET0 / VT, cP = 1 + c * up;
+    if (c > 0) *P = cP / c;
+    *go = (at + c * B) / cP;
+    return .5 * (2 * at * B + c * B * B - up * at * at) / cP - .5 * log(cP);
 }
 
 void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
@@ -6810,7 +6851,8 @@ void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1,
 {
     if (!linear_ready(__func__, l, 0, l->T, scratch.st)) return;
     for (ptrdiff_t k = 0; k < l->noise->s.modes; k++) {
-        const double a = ou_a(l, k), E = exp(-a * l->T), V = l->noise->lam[k] * ou_g(a, l->T);
+        const double a = fabs(ou_a(l, k)), E = exp(-a * l->T);        /* it is even in a */
+        const double V = l->noise->lam[k] * ou_g(a, l->T);
         const double p = 2 * E * s0[k] * s1[k];
         cov[k] = p > 0 ? p * p / (2 * E * (sqrt(p * p + V * V) + V)) : 0;
     }
@@ -7556,7 +7598,7 @@ double fd_policy_weight(int rule, double ratio, double advantage, double clip)
     double rho = exp(ratio);
     if (rule == FD_POLICY_PLAIN) return advantage;
     if (rule == FD_POLICY_CLIPPED && (advantage > 0 ? rho > 1 + clip : rho < 1 - clip)) return 0;
-    return rho * advantage;                                           /* [DDPO eq. DDPO_IS] */
+    return advantage == 0 ? 0 : rho * advantage;                      /* [DDPO eq. DDPO_IS] */
 }
 
 /* Are there rewards, all finite? */

@@ -247,7 +247,7 @@ void test_graphs(size_t count, const test_graph *g, double tol)
     X(steps) X(density) X(interpolants) X(exact) X(posterior) X(amortised) X(mcmc) \
     X(ensembles) X(released) X(bridges) X(shapes) X(steer) X(rewards) X(failures) X(edges) \
     X(pde) X(tape) X(networks) X(arch) \
-    X(define) X(foreign)
+    X(define) X(foreign) X(contracts)
 #endif
 #define X(g) void test_##g(void);
 GROUPS
