@@ -1,8 +1,7 @@
 /* train.c -- how is a network trained on functions, and drawn on twice the grid? train [STEPS]
  *
- * The data are Gaussian random functions on 64 points of the circle, so the best denoiser is known
- * (fd_oracle_gauss): its error is printed beside the network's, on 128 points, which the network
- * has not seen, and there it draws. Functions of a file: fd_npy_load in place of fd_cov_draw. */
+ * The data are Gaussian, so that the best denoiser is known: its error stands beside that of the
+ * network, which has not seen 128 points. Data of a file: fd_npy_load in place of fd_cov_draw. */
 #include "fd.h"
 #include <math.h>
 #include <stdio.h>
@@ -31,13 +30,12 @@ int main(int argc, char **argv)
     if (argc > 2 || steps < 5) return fprintf(stderr, "usage: train [STEPS, at least 5]\n"), 2;
     fd_status  st;
     fd_arena   a = fd_arena_over(mem, sizeof mem, &st);
-    fd_space   s[2];
     fd_cov    *data[2];
     fd_process p[2];
     for (int g = 0; g < 2; g++) {                      /* the same laws on N and on 2N points */
-        s[g] = fd_grid(&a, 1, (int[]){ N << g }, NULL, NULL, 1);
-        data[g] = fd_cov_matern(&a, &s[g], 1.0, 0.3, 2.5);
-        p[g] = fd_vp(fd_cov_matern(&a, &s[g], 1.0, 0.1, 1.5), 0.1, 20.0);
+        fd_space s = fd_grid(&a, 1, (int[]){ N << g }, NULL, NULL, 1);
+        data[g] = fd_cov_matern(&a, &s, 1.0, 0.3, 2.5);
+        p[g] = fd_vp(fd_cov_matern(&a, &s, 1.0, 0.1, 1.5), 0.1, 20.0);
     }
     fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
                      .fno.modes = { 24 }, .time = FD_TIME_FILM };
@@ -54,23 +52,22 @@ int main(int argc, char **argv)
         fd_perturb(&p[0], fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);       /* X_t | X_0 */
         fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
         fd_tape tape = fd_tape_begin(&a, FD_GRAD);
-        fd_var *y = fd_forward(net, &tape, &s[0], fd_input(&tape, 3, (int[]){ B, 1, N }, xt), t);
-        fd_var *loss = fd_mse_loss(&tape, &s[0], y, v, NULL);
+        fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
+        fd_var *y = fd_forward(net, &tape, &data[0]->s, in, t);
+        fd_var *loss = fd_mse_loss(&tape, &data[0]->s, y, v, NULL);
         fd_backward(&tape, loss);
         if (loss && step % (steps / 5) == 0) printf("step %d, loss %.4f\n", step, (double)*loss->x);
         fd_tape_end(&tape);
         fd_opt_step(opt, net, &st);
     }
-    fd_model model[2] = { fd_oracle_gauss(&a, &p[1], NULL, data[1]),
-                          fd_net_model(&a, fd_net_with(&a, net, opt ? opt->avg : NULL), FD_V) };
+    fd_model best = fd_oracle_gauss(&a, &p[1], NULL, data[1]);
+    fd_model mine = fd_net_model(&a, fd_net_with(&a, net, opt ? opt->avg : NULL), FD_V);
     fd_cov_draw(data[1], fd_seed(4), 0, M, x, a);
-    puts("error of x0         t = 0.1     0.3     0.6");
-    for (int i = 0; i < 2; i++)
-        printf("128 points, %s%8.4f%8.4f%8.4f\n", i ? "network " : "best    ",
-               miss(&model[i], &p[1], .1, x, a), miss(&model[i], &p[1], .3, x, a),
-               miss(&model[i], &p[1], .6, x, a));
+    puts("  t    best network: the mean squared error of x0 on 128 points");
+    for (double u = .1; u < .8; u += .3)
+        printf("%.1f%8.4f%8.4f\n", u, miss(&best, &p[1], u, x, a), miss(&mine, &p[1], u, x, a));
     fd_times(&p[1], FD_LOGSNR, 0, STEPS, times, &st);
-    fd_sampler how = { .p = &p[1], .model = model[1], .t = times, .steps = STEPS, .denoise = 1,
+    fd_sampler how = { .p = &p[1], .model = mine, .t = times, .steps = STEPS, .denoise = 1,
                        .scheme = FD_PF_HEUN };
     fd_sample(&how, fd_seed(1), 0, M, x, a);
     char why[160];

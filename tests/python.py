@@ -153,6 +153,26 @@ def errors():
     ok(np.isfinite(x).all(), "after errors")
 
 
+def interrupted():
+    """Ctrl-C while the library computes, not the model, ends the call, too."""
+    s = lab.grid(512, 512)
+    p = lab.call("vp", lab.call("cov_rbf", s, 1.0, 0.1), 0.1, 20.0)
+    was = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    for i in range(5):
+        count = [0]
+
+        def soon(x, t):
+            count[0] += 1
+            if count[0] == 2:
+                signal.setitimer(signal.ITIMER_REAL, 0.004)
+            return x
+
+        raises(KeyboardInterrupt, "",
+               lambda: lab.sample(p, lab.model(soon, lab.FD_X0), 2, steps=200))
+        ok(count[0] < 200, "asked to the end after Ctrl-C:", count[0])
+    signal.signal(signal.SIGALRM, was)
+
+
 def misuse():
     """What a user's function and a user's arrays may do wrong: an error each time, and after it the
     lab draws the same as before."""
@@ -184,6 +204,8 @@ def misuse():
     count[0] = 0
     raises(KeyboardInterrupt, "", lambda: draw(key))
     ok(count[0] == 1, "asked after Ctrl-C:", count[0])
+    interrupted()
+    ok(draw(lambda x, t: 0.5 * x).tobytes() == before, "after Ctrl-C other functions are drawn")
     raises(ValueError, "gave () where (2, 1, 32)", lambda: draw(lambda x, t: None))
     raises(TypeError, "complex", lambda: draw(lambda x, t: x + 1j))
     raises(ValueError, "read-only", lambda: draw(lambda x, t: x.__imul__(2)))
@@ -192,7 +214,7 @@ def misuse():
     raises(SystemExit, "3", lambda: draw(lambda x, t: sys.exit(3)))
     raises(RuntimeError, "in the middle of a call",
            lambda: draw(lambda x, t: lab.predict(exact, p, x, t)))
-    for x in (np.float16, np.float64, ">f4", list):   # rounded to the library's numbers
+    for x in (np.float16, np.float64, lab.real.newbyteorder(), list):      # rounded, if need be
         y = draw(lambda z, t: (0.5 * z).tolist() if x is list else (0.5 * z).astype(x))
         ok(y.tobytes() == before or x is np.float16, "a model that gives", x)
 
@@ -201,8 +223,16 @@ def misuse():
 
     other = np.zeros((2, 1, 32), lab.real.newbyteorder())
     raises(Exception, "where the library takes", call(other))
+    had = len(lab.kept)
+    with tempfile.TemporaryDirectory() as d:
+        lab.call("npy_save", os.path.join(d, "x.npy"), 1, np.array([4], np.int32),
+                 np.zeros(4, lab.real))
+    ok(len(lab.kept) == had, "what was written to a file is kept")
     raises(Exception, "contiguous", call(np.zeros((32, 2), lab.real).T))
     raises(Exception, "read-only", call(np.frombuffer(bytes(64 * lab.real.itemsize), lab.real)))
+    other = np.zeros((1, 32), np.float32 if double else np.float64)
+    raises(TypeError, "mean: an array of",
+           lambda: draw(lambda x, t: x, start=lab.FD_START_MATCHED, mean=other))
     raises(TypeError, "complex", lambda: lab.predict(exact, p, np.zeros((2, 1, 32), complex), 0.5))
     x = np.full((16, 1, 32), np.nan)
     raises(ValueError, "NaN", lambda: lab.judge(s, x, lab.spectrum(c)))

@@ -190,6 +190,7 @@ ok "posterior 2-D" "$fd" posterior --grid 12x9 --obs obs2.csv --method project -
 ok "without noise" "$fd" posterior --grid 32 --obs obs.csv --method project -n 4 --steps 20 \
     -o post.npy
 says 'of the draws (0|[0-9.]*e-)' out
+bad 1 '^fd: [.]: Is a directory$' posterior --grid 32 --obs . --noise 0.1
 bad 1 'a smaller zeta, or more --steps' posterior --grid 32 --obs obs.csv --noise 0.001 \
     --method dps:zeta=1
 ok calibrate "$fd" calibrate --grid 24 --method exact -n 100 --csv c.csv --png c.png
@@ -1776,7 +1777,9 @@ done
 short() { mkdir -p short && cd short && "$@"; s=$?; cd ..; return $s; }
 ok own short "$B/own" && says 'relative distance [0-9.]+e-(0[67]|1[0-9])$' out
 exists short/out/own.png
-ok train short "$B/train" 5 && says '^128 points, network' out; exists short/out/train.safetensors
+ok train short "$B/train" 5 && says '^0[.]7 +0[.]9[0-9]+ +[0-9.]+$' out
+exists short/out/train.safetensors
+ok operator short "$B/operator" && says 'apart by [0-9.]+e-(0[5-9]|1[0-9])$' out
 ok model short "$B/model" && says 'two functions by [0-9.]+e-(0[5-9]|1[0-9])$' out
 ok loss short "$B/loss" 3 && says '^ *16 ' out
 ok judge short "$B/judge" && says 'yes, by' out && says 'no, by' out

@@ -25,6 +25,7 @@ is a Python function takes it for as long as it runs.
 import ctypes
 import os
 import re
+import sys
 import threading
 from math import erfc, sqrt
 
@@ -315,21 +316,44 @@ class Lab:
                 given[i] = ctypes.byref(given[i])
             elif isinstance(given[i], str):
                 given[i] = given[i].encode()
-        # what only computes keeps nothing
-        if self.fd_arena not in types or ctypes.POINTER(self.fd_arena) in types \
-                or f.restype not in (None, ctypes.c_int, ctypes.c_double):
-            self.keep(args)
         with self.alone():
             if self.inside:
                 raise RuntimeError("this lab is in the middle of a call: a model that calls the "
                                    "library needs a lab of its own")
+            # what only computes or writes a file keeps nothing
+            if ctypes.POINTER(self.fd_arena) in types \
+                    or f.restype not in (None, ctypes.c_int, ctypes.c_double):
+                self.keep(given)
             self.inside = True
             try:
-                y = f(*given)
+                with self._Signals(self):
+                    y = f(*given)
             finally:
                 self.inside = False
-            self.check()
+                self.check()
         return y
+
+    class _Signals:
+        """Ctrl-C while the library computes is seen at the first line of the next model, where no
+        `try` can be yet: ctypes would print it and go on."""
+
+        def __init__(self, lab):
+            self.lab, self.main = lab, threading.main_thread()
+
+        def lost(self, what):
+            if threading.current_thread() is self.main and "ctypes callback" in (what.err_msg
+                                                                               or ""):
+                self.lab.raised = what.exc_value
+            else:
+                self.hook(what)
+
+        def __enter__(self):
+            if threading.current_thread() is self.main:
+                self.hook, sys.unraisablehook = sys.unraisablehook, self.lost
+
+        def __exit__(self, *_):
+            if threading.current_thread() is self.main:
+                sys.unraisablehook = self.hook
 
     def alone(self):
         """with lab.alone(): the lab is this thread's."""
@@ -523,7 +547,13 @@ class Lab:
         how = self.fd_sampler(p=ctypes.pointer(p), model=m, t=t.ctypes.data, steps=len(t) - 1,
                               scheme=self.schemes[scheme], denoise=1)
         for name, v in more.items():
-            setattr(how, name, v.ctypes.data if isinstance(v, np.ndarray) else v)
+            if isinstance(v, np.ndarray):
+                kind = self.real if name == "mean" else np.dtype(np.intc)
+                if v.dtype != kind or not v.flags.c_contiguous:
+                    raise TypeError("%s: an array of %s where the library takes contiguous %s"
+                                    % (name, v.dtype, kind))
+                v = v.ctypes.data
+            setattr(how, name, v)
         self.keep(p, m, more)
         return how
 

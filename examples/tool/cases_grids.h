@@ -39,6 +39,8 @@ static inline void grid_matrix(const char *id, int bc, int n, int m, const doubl
 {
     const int even = bc == FD_PERIODIC && n % 2 == 0, kept = !strcmp(id, "nyquist-kept");
     const int twice = !strcmp(id, "nyquist-twice"), most = grid && m < n ? m : n;
+    const double nyquist_w = kept ? 1 : twice && m > n ? 2
+                           : !strcmp(id, "nyquist-half") && grid && m < n ? .5 : 0;
     double p[GRID_N], h = bc == FD_DIRICHLET ? n + 1 : n;
     for (int i = 0; i < m; i++)
         p[i] = !strcmp(id, "corners") ? i * (n - 1.) / (m - 1)
@@ -53,7 +55,7 @@ static inline void grid_matrix(const char *id, int bc, int n, int m, const doubl
             for (int k = 0; k < most; k++) {
                 int nyquist = (even && k == n - 1) || (grid && bc == FD_PERIODIC && m % 2 == 0
                                                        && k == m - 1);
-                double w = !nyquist || kept ? 1 : twice && m > n ? 2 : 0;
+                double w = nyquist ? nyquist_w : 1;
                 int as = !strcmp(id, "as-periodic") ? FD_PERIODIC : bc;
                 double from = as == bc ? grid_point(bc, n, j) : (double)j / n;
                 double to = as == bc ? at[i] : p[i] / n;
@@ -63,8 +65,9 @@ static inline void grid_matrix(const char *id, int bc, int n, int m, const doubl
         }
 }
 
-static const char *const grid_wrong[] = { "", "nyquist-kept", "nyquist-twice", "no-scale", "linear",
-                                          "corners", "as-periodic" };
+/* The first two after the answer are conventions. */
+static const char *const grid_wrong[] = { "", "nyquist-kept", "nyquist-half", "nyquist-twice",
+                                          "no-scale", "linear", "corners", "as-periodic" };
 
 /* grid_case -- from n to m points on one or two axes. */
 static inline void grid_case(casebook *q, int nd, const int n[], const int m[], const int bc[])
@@ -105,8 +108,8 @@ static inline void grid_case(casebook *q, int nd, const int n[], const int m[], 
                       * (double)x[j];
         }
         if (!f) agree(q, count_of(nd, m), z, y), put_out(q, "y", nd, m, z);
-        else if (f > 1) fault(q, grid_wrong[f], "y", y);
-        else if (ny) put_other(q, 1, "nyquist-kept", "y", reals(q, count_of(nd, m), y));
+        else if (f > 2) fault(q, grid_wrong[f], "y", y);
+        else if (ny) put_other(q, 1, grid_wrong[f], "y", reals(q, count_of(nd, m), y));
     }
     case_end(q);
 }
@@ -145,8 +148,8 @@ static inline void place_case(casebook *q, int n, int bc)
             for (int j = 0; j < n; j++) y[i] += R[i * n + j] * (double)x[j];
         }
         if (!f) agree(q, M, reals(q, M, u), y), put_out_d(q, "y", 1, &m, u);
-        else if (f > 1) fault(q, grid_wrong[f], "y", y);
-        else if (ny) put_other(q, 1, "nyquist-kept", "y", reals(q, M, y));
+        else if (f > 2) fault(q, grid_wrong[f], "y", y);
+        else if (ny) put_other(q, 1, grid_wrong[f], "y", reals(q, M, y));
     }
     case_end(q);
 }

@@ -3,9 +3,7 @@
 #define CASES_GUIDANCE_H
 #include "loops.h"
 
-enum { TOLD_M = LOOP_M };
 static const char *const told_name[] = { "", "exact", "pigdm", "dps" };
-static const ptrdiff_t told_at[TOLD_M] = { 1, 2, 5 };
 
 /* told_denoiser -- D of each mode, and v/m dD/dx in J. */
 static inline void told_denoiser(const loop *l, fd_coef f, const double *x, double *D, double *J)
@@ -18,43 +16,21 @@ static inline void told_denoiser(const loop *l, fd_coef f, const double *x, doub
     }
 }
 
-/* told_solve -- r <- Q^-1 r with Q = A diag(cov) A* + noise; cov NULL: without the first. */
-static inline int told_solve(const loop *l, const double *cov, double noise, double *r)
-{
-    double S[TOLD_M * TOLD_M] = { 0 };
-    fd_status own = { 0 };
-    for (int i = 0; i < l->m; i++) {
-        for (int j = 0; j < l->m; j++)
-            for (int k = 0; k < l->n && cov; k++)
-                S[i * l->m + j] += cov[k] * l->e[k][l->at[i]] * l->e[k][l->at[j]];
-        S[i * l->m + i] += noise;
-    }
-    fd_cholesky(&own, l->m, S);
-    fd_solve_lower(l->m, S, 0, r);
-    fd_solve_lower(l->m, S, 1, r);
-    return own.code;
-}
-
 /* told_run -- D of x and y by a rule, by the fault l->id; 1: there is none. */
 static inline int told_run(const loop *l, fd_coef f, int rule, double zeta, const double *x,
                            double *D)
 {
-    double J[LOOP_N], cov[LOOP_N], r[TOLD_M];
-    double noise = has(l, "deviation") ? l->sd : has(l, "noise-ignored") ? 0 : l->sd * l->sd;
+    double J[LOOP_N], cov[LOOP_N], r[LOOP_M];
     told_denoiser(l, f, x, D, J);
-    for (int i = 0; i < l->m; i++) {
-        r[i] = l->y[i];
-        for (int k = 0; k < l->n; k++) r[i] -= D[k] * l->e[k][l->at[i]];
-    }
+    loop_rest(l, D, r);
     for (int k = 0; k < l->n; k++)
         cov[k] = l->lam[k] * (rule == FD_GUIDE_PIGDM ? zeta * f.v : has(l, "prior-variance") ? f.v
                               : J[k]);
-    if (told_solve(l, rule == FD_GUIDE_DPS ? NULL : cov, noise, r)) return 1;
+    if (isnan(loop_solve(l, rule == FD_GUIDE_DPS ? NULL : cov, r))) return 1;
     for (int k = 0; k < l->n; k++)
-        for (int i = 0; i < l->m; i++)
-            D[k] += (has(l, "sign") ? -1 : 1) * (rule == FD_GUIDE_DPS ? zeta : 1) * r[i]
-                  * l->e[k][l->at[i]] * J[k] * (has(l, "no-covariance") ? 1. / l->n : l->lam[k])
-                  * (has(l, "no-level") ? f.m / f.v : 1);
+        D[k] += (has(l, "sign") ? -1 : 1) * (rule == FD_GUIDE_DPS ? zeta : 1) * loop_back(l, k, r)
+              * J[k] * (has(l, "no-covariance") ? 1. / l->n : l->lam[k])
+              * (has(l, "no-level") ? f.m / f.v : 1);
     return 0;
 }
 
@@ -62,20 +38,10 @@ static inline int told_run(const loop *l, fd_coef f, int rule, double zeta, cons
 static inline const fd_real *told_put(casebook *q, loop *l, loop_set *w, int n, fd_coef f,
                                       double sd, double x[1][LOOP_N], fd_obs *o)
 {
-    const int m = TOLD_M;
-    double place[TOLD_M];
-    memset(l, 0, sizeof *l);
-    l->id = "", l->n = n, l->m = m, l->sd = sd;
-    *w = loop_space(&q->mem, n);
-    loop_modes(q, l, w);
+    *w = loop_line(q, l, n);
     param(q, "m", f.m), param(q, "v", f.v), param(q, "sd", sd);
-    const fd_real *px = loop_functions(q, l, "x", 1, x), *y = normals(q, m);
-    for (int i = 0; i < m; i++) place[i] = l->at[i] = (int)told_at[i], l->y[i] = (double)y[i];
-    put_in_d(q, "index", 1, &m, place);
-    put_in(q, "y", 1, &m, y);
-    *o = fd_obs_pick(&q->mem, &w->s, m, told_at);
-    fd_obs_noise(&q->mem, o, sd);
-    need(q->mem.st);
+    const fd_real *px = loop_functions(q, l, "x", 1, x);
+    *o = loop_seen(q, l, w, sd);
     return px;
 }
 
@@ -161,8 +127,8 @@ static inline void project_case(casebook *q, double sd, int n)
 {
     static const char *const wrong[] = { "", "noise-ignored", "deviation", "sign", "no-covariance",
                                          "replaced" };
-    const int m = TOLD_M;
-    double x[1][LOOP_N], y[1][LOOP_N], e[TOLD_M], own[TOLD_M], r[TOLD_M], want[LOOP_N];
+    const int m = LOOP_M;
+    double x[1][LOOP_N], y[1][LOOP_N], e[LOOP_M], own[LOOP_M], r[LOOP_M], want[LOOP_N];
     loop l;
     loop_set w;
     fd_obs o;
@@ -182,20 +148,14 @@ static inline void project_case(casebook *q, double sd, int n)
     need(q->mem.st);
     for (int f = 0; f < COUNT(wrong); f++) {
         l.id = wrong[f];
-        double sd2 = has(&l, "deviation") ? sd : has(&l, "noise-ignored") ? 0 : sd * sd;
-        for (int i = 0; i < m; i++) {
-            e[i] = (double)pe[i], r[i] = l.y[i] - e[i];
-            for (int k = 0; k < n; k++) r[i] -= x[0][k] * l.e[k][l.at[i]];
-        }
-        memcpy(y, x, sizeof y);
-        for (int k = 0; k < n && has(&l, "replaced"); k++)
-            for (int i = 0; i < m; i++) y[0][k] += r[i] * l.e[k][l.at[i]] / n;
-        if (!has(&l, "replaced") && told_solve(&l, l.lam, sd2, r)) continue;
-        for (int i = 0; i < m && !has(&l, "replaced"); i++) e[i] += sd2 * r[i];
-        for (int k = 0; k < n && !has(&l, "replaced"); k++)
-            for (int i = 0; i < m; i++)
-                y[0][k] += (has(&l, "sign") ? -1 : 1) * r[i] * l.e[k][l.at[i]]
-                         * (has(&l, "no-covariance") ? 1. / n : l.lam[k]);
+        int replaced = has(&l, "replaced");
+        loop_rest(&l, x[0], r);
+        for (int i = 0; i < m; i++) e[i] = (double)pe[i], r[i] -= e[i];
+        if (!replaced && isnan(loop_solve(&l, l.lam, r))) continue;
+        for (int i = 0; i < m && !replaced; i++) e[i] += loop_noise_of(&l) * r[i];
+        for (int k = 0; k < n; k++)
+            y[0][k] = x[0][k] + (has(&l, "sign") ? -1 : 1) * loop_back(&l, k, r)
+                    * (replaced || has(&l, "no-covariance") ? 1. / n : l.lam[k]);
         const fd_real *z = loop_points(q, &l, 1, y);
         if (f) {
             put_other(q, 0, wrong[f], "x", z), fault(q, wrong[f], "e", e);

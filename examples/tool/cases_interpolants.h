@@ -121,9 +121,8 @@ typedef struct {
 static inline void mid_ends_put(casebook *q, mid_ends *m, int n, int kind, double g)
 {
     memset(m, 0, sizeof *m);
-    m->l.id = "", m->l.n = n, m->kind = kind, m->g = g;
-    m->w = loop_space(&q->mem, n);
-    loop_modes(q, &m->l, &m->w);
+    m->kind = kind, m->g = g;
+    m->w = loop_line(q, &m->l, n);
     mid_params(q, kind, g);
     m->c1 = fd_cov_matern(&q->mem, &m->w.s, .8, .25, 2.5);
     m->mean1 = fd_raw(&q->mem, fd_real, n);

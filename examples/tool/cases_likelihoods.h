@@ -61,10 +61,7 @@ static inline void dense_case(casebook *q, int n, int flow)
                : "log density of N(mean, c) at x");
     q->tol = flow ? 1e-3 : 20 * q->tol;
     param_text(q, "want", flow ? "flow" : "gauss");
-    memset(&l, 0, sizeof l);
-    l.id = "", l.n = n;
-    loop_set w = loop_space(&q->mem, n);
-    loop_modes(q, &l, &w);
+    loop_set w = loop_line(q, &l, n);
     const fd_real *px = dense_at(q, &l, x);
     fd_process p = fd_vp(w.noise, .1, 20);
     if (flow) {

@@ -132,19 +132,10 @@ typedef struct { const char *name; fd_process p; const char *key[3]; double v[3]
 /* loop_observe -- the model given noisy values at three points. */
 static inline void loop_observe(casebook *q, loop *l, fd_sampler *how, const loop_set *w, double sd)
 {
-    static const ptrdiff_t at[LOOP_M] = { 1, 2, 5 };
-    const int m = LOOP_M;
-    double place[LOOP_M];
     fd_obs *o = fd_raw(&q->mem, fd_obs, 1);
-    const fd_real *y = normals(q, m);
     need(q->mem.st);
-    for (int i = 0; i < m; i++) place[i] = l->at[i] = (int)at[i], l->y[i] = (double)y[i];
-    l->m = m, l->sd = sd;
-    put_in_d(q, "index", 1, &m, place);
-    put_in(q, "y", 1, &m, y);
+    *o = loop_seen(q, l, w, sd);
     param(q, "sd", sd);
-    *o = fd_obs_pick(&q->mem, &w->s, m, at);
-    fd_obs_noise(&q->mem, o, sd);
     how->model = fd_guided(&q->mem, &(fd_guide){ how->p, how->model, o, l->y, FD_GUIDE_EXACT, 0,
                                                  0 });
     need(q->mem.st);

@@ -87,9 +87,9 @@ static inline void chain_beta(const char *id, int rule, int T, double b1, double
     double last = pow(cos(w * s), 2), all = 1;
     if (!strcmp(id, "plain-linear")) rule = FD_BETA_LINEAR;
     for (int i = 0; i < T; i++) {
-        double u = i / (T - 1.), now = pow(cos(w * ((i + 1.) / T + s)), 2), root = sqrt(b1)
-                 + u * (sqrt(bT) - sqrt(b1));
-        if (!strcmp(id, "one-short")) u = (i + 1.) / T;
+        double u = !strcmp(id, "one-short") ? (i + 1.) / T : i / (T - 1.);
+        double root = sqrt(b1) + u * (sqrt(bT) - sqrt(b1));
+        double now = pow(cos(w * ((i + 1.) / T + s)), 2);
         beta[i] = rule == FD_BETA_QUADRATIC ? root * root
                 : rule == FD_BETA_SIGMOID ? b1 + (bT - b1) / (1 + exp(-6 * (2 * u - 1)))
                 : rule == FD_BETA_LINEAR ? b1 + (bT - b1) * u : 1 - now / last;

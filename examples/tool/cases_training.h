@@ -216,10 +216,7 @@ static inline void learn_norm_case(casebook *q, int norm, int n)
     param_text(q, "want", "norm");
     param_text(q, "norm", learn_norms[norm]);
     param(q, "power", power);
-    memset(&l, 0, sizeof l);
-    l.id = "", l.n = n;
-    loop_set w = loop_space(&q->mem, n);
-    loop_modes(q, &l, &w);
+    loop_set w = loop_line(q, &l, n);
     fd_process p = fd_vp(w.noise, .1, 20);
     learn_law(q, "law", &p, 1, &t, c);
     for (int k = 0; k < n; k++) fd_wave(&w.s, k, &mu[k]);
@@ -268,10 +265,7 @@ static inline void learn_mean_case(casebook *q, const fd_process *p, const char 
                "along the flow of %s, of the exact model of Gaussian data", process);
     q->tol *= 10;
     param_text(q, "want", "average");
-    memset(&l, 0, sizeof l);
-    l.id = "", l.n = n;
-    loop_set w = loop_space(&q->mem, n);
-    loop_modes(q, &l, &w);
+    loop_set w = loop_line(q, &l, n);
     const fd_real *px = loop_functions(q, &l, "x", b, x);
     fd_coef T[LEARN_B], R[LEARN_B];
     put_in_d(q, "t", 1, &b, t), put_in_d(q, "r", 1, &b, r);

@@ -29,6 +29,8 @@ static const struct { const char *id, *text; } fault_list[] = {
       "the \"RBF\" of DiffusionOperators and FunDPS" },
     { "no-two-in-kernel", "the kernel is exp(-r^2/l^2), without the 2" },
     { "nyquist-kept", "Nyquist modes carry noise; they do not belong to a function" },
+    { "nyquist-half", "of the wave that is the new grid's Nyquist mode half is kept, one of its "
+      "two bins, as where an rfft is cut off" },
     { "nyquist-dropped", "Nyquist modes are left out of the convolution" },
     { "nyquist-twice", "the Nyquist mode of the last axis counts twice" },
     { "no-grid-factor", "white noise of pixels is filtered without the factor sqrt(points): the "

@@ -49,34 +49,63 @@ static inline double loop_size(const loop *l, double var)
          : has(l, "no-root-2") ? sqrt(var / 2) : sqrt(var);
 }
 
-/* loop_guide -- D given y at the observed points: with C_t = Cov(x0 | x_t) and A the values there,
- * D + C_t A^T (A C_t A^T + sd^2)^-1 (y - A D). */
-static inline void loop_guide(const loop *l, fd_coef f, double *D, fd_status *st)
+/* loop_rest -- r = y - A x, where A x are the values at the observed points; loop_back -- the
+ * coefficient k of A^T r. */
+static inline void loop_rest(const loop *l, const double *x, double *r)
 {
-    double S[LOOP_M * LOOP_M] = { 0 }, r[LOOP_M], cov[LOOP_N], J[LOOP_N];
+    for (int i = 0; i < l->m; i++) {
+        r[i] = l->y[i];
+        for (int k = 0; k < l->n; k++) r[i] -= x[k] * l->e[k][l->at[i]];
+    }
+}
+static inline double loop_back(const loop *l, int k, const double *r)
+{
+    double sum = 0;
+    for (int i = 0; i < l->m; i++) sum += r[i] * l->e[k][l->at[i]];
+    return sum;
+}
+
+/* loop_noise_of -- the variance of the observations' noise. */
+static inline double loop_noise_of(const loop *l)
+{
+    return has(l, "deviation") ? l->sd : has(l, "noise-ignored") ? 0 : l->sd * l->sd;
+}
+
+/* loop_solve -- r <- Q^-1 r with Q = A diag(cov) A^T + noise, cov NULL: 0; returns log det Q, NAN
+ * where Q has no inverse. */
+static inline double loop_solve(const loop *l, const double *cov, double *r)
+{
+    double S[LOOP_M * LOOP_M] = { 0 }, log_det = 0;
     const int m = l->m;
-    double noise = has(l, "deviation") ? l->sd : has(l, "noise-ignored") ? 0 : l->sd * l->sd;
+    fd_status own = { 0 };
+    for (int i = 0; i < m; i++) {
+        for (int j = 0; j < m; j++)
+            for (int k = 0; k < l->n && cov; k++)
+                S[i * m + j] += cov[k] * l->e[k][l->at[i]] * l->e[k][l->at[j]];
+        S[i * m + i] += loop_noise_of(l);
+    }
+    fd_cholesky(&own, m, S);
+    fd_solve_lower(m, S, 0, r);
+    fd_solve_lower(m, S, 1, r);
+    for (int i = 0; i < m; i++) log_det += 2 * log(S[i * m + i]);
+    return own.code ? NAN : log_det;
+}
+
+/* loop_guide -- D given y at the observed points: with C_t = Cov(x0 | x_t),
+ * D + C_t A^T (A C_t A^T + sd^2)^-1 (y - A D). */
+static inline void loop_guide(const loop *l, fd_coef f, double *D)
+{
+    double r[LOOP_M], cov[LOOP_N], J[LOOP_N];
     for (int k = 0; k < l->n; k++) {
         double P = f.m * f.m * l->c[k] + f.v * l->lam[k];
         J[k] = P > 0 ? l->c[k] * f.v / P : 0;           /* v/m dD_k/dx_k */
-        cov[k] = J[k] * l->lam[k];
+        cov[k] = l->lam[k] * (has(l, "prior-variance") ? f.v : J[k]);
     }
-    for (int i = 0; i < m; i++) {
-        r[i] = l->y[i];
-        for (int k = 0; k < l->n; k++) r[i] -= D[k] * l->e[k][l->at[i]];
-        for (int j = 0; j < m; j++)
-            for (int k = 0; k < l->n; k++)
-                S[i * m + j] += (has(l, "prior-variance") ? f.v * l->lam[k] : cov[k])
-                              * l->e[k][l->at[i]] * l->e[k][l->at[j]];
-        S[i * m + i] += noise;
-    }
-    fd_cholesky(st, m, S);
-    fd_solve_lower(m, S, 0, r);
-    fd_solve_lower(m, S, 1, r);
+    loop_rest(l, D, r);
+    loop_solve(l, cov, r);
     for (int k = 0; k < l->n; k++)
-        for (int i = 0; i < m; i++)
-            D[k] += (has(l, "sign") ? -1 : 1) * r[i] * l->e[k][l->at[i]]
-                  * (has(l, "no-covariance") ? J[k] / l->n : cov[k]);
+        D[k] += (has(l, "sign") ? -1 : 1) * loop_back(l, k, r)
+              * J[k] * (has(l, "no-covariance") ? 1. / l->n : l->lam[k]);
 }
 
 /* loop_replace -- the values at the observed points are put into x, noised as at t. */
@@ -97,7 +126,6 @@ static inline void loop_replace(const loop *l, double t, double *x)
 /* loop_model -- D at x, which the model is told to be at the time t; the step ends at s. */
 static inline void loop_model(const loop *l, double t, double s, const double *x, double *D)
 {
-    fd_status st = { 0 };
     double last = l->how->t[l->how->steps];
     if (has(l, "told-late")) t = s;
     if (has(l, "level-off")) t = fmax(t - 1, l->how->p->tmin);
@@ -107,7 +135,7 @@ static inline void loop_model(const loop *l, double t, double s, const double *x
         double P = f.m * f.m * l->c[k] + f.v * l->lam[k];
         D[k] = l->c[k] > 0 ? (l->c[k] * f.m * x[k] + f.v * l->lam[k] * l->mean[k]) / P : l->mean[k];
     }
-    if (l->m && !has(l, "replaced")) loop_guide(l, f, D, &st);
+    if (l->m && !has(l, "replaced")) loop_guide(l, f, D);
 }
 
 /* loop_drift -- ax, aD and variance of Euler's steps: x + h (a x + part q S), S = -(x - m D)/v. */
@@ -365,6 +393,33 @@ static inline void loop_modes(casebook *q, loop *l, const loop_set *w)
                * pow(c + last * last, -nu - .5);
     param_text(q, "field", "matern");
     param(q, "var", 1), param(q, "l", .3), param(q, "nu", nu);
+}
+
+/* loop_line -- a line of n points and its laws, the first inputs of a case. */
+static inline loop_set loop_line(casebook *q, loop *l, int n)
+{
+    memset(l, 0, sizeof *l);
+    l->id = "", l->n = n;
+    loop_set w = loop_space(&q->mem, n);
+    loop_modes(q, l, &w);
+    return w;
+}
+
+/* loop_seen -- noisy values at points, as inputs of a case, and the library's observation. */
+static const ptrdiff_t loop_at[LOOP_M] = { 1, 2, 5 };
+static inline fd_obs loop_seen(casebook *q, loop *l, const loop_set *w, double sd)
+{
+    const int m = LOOP_M;
+    double place[LOOP_M];
+    const fd_real *y = normals(q, m);
+    l->m = m, l->sd = sd;
+    for (int i = 0; i < m; i++) place[i] = l->at[i] = (int)loop_at[i], l->y[i] = (double)y[i];
+    put_in_d(q, "index", 1, &m, place);
+    put_in(q, "y", 1, &m, y);
+    fd_obs o = fd_obs_pick(&q->mem, &w->s, m, loop_at);
+    fd_obs_noise(&q->mem, &o, sd);
+    need(q->mem.st);
+    return o;
 }
 
 /* loop_points -- rows of coefficients as values at the points. */

@@ -168,7 +168,8 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
     char line[1024];
     int col[OBS_COLS], cols, at[OBS_KNOWN], nd = q->s.nd, m = 0, room = 0;
     if (!f) die(1, "%s: cannot open", path);
-    if (!fgets(line, sizeof line, f)) die(1, "%s: it is empty", path);
+    if (!fgets(line, sizeof line, f))
+        die(1, "%s: %s", path, ferror(f) ? strerror(errno) : "it is empty");
     cols = obs_columns(path, line, nd, col, at);
     while (fgets(line, sizeof line, f)) room++;
     rewind(f);

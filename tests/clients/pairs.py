@@ -259,10 +259,9 @@ def levels(p, is_):
     T, b1, bT, rule = int(p["T"]), p["b1"], p["bT"], p["rule"]
     u = np.arange(1, T + 1) / T if is_("one-short") else np.linspace(0, 1, T)
     if rule == "linear" or is_("plain-linear"): beta = b1 + u * (bT - b1)
-    elif rule == "quadratic": beta = np.linspace(b1 ** .5, bT ** .5, T) ** 2
-    elif rule == "sigmoid": beta = b1 + (bT - b1) / (1 + np.exp(-np.linspace(-6, 6, T)))
-    if rule == "sigmoid" and is_("one-short"): beta = b1 + (bT - b1) / (1 + np.exp(6 - 12 * u))
-    if rule == "cosine" and not is_("plain-linear"):
+    elif rule == "quadratic": beta = (b1 ** .5 + u * (bT ** .5 - b1 ** .5)) ** 2
+    elif rule == "sigmoid": beta = b1 + (bT - b1) / (1 + np.exp(6 - 12 * u))
+    else:
         s = 0 if is_("no-offset") else .008
         f = np.cos((np.arange(T + 1) / T + s) / (1 + s) * pi / 2) ** 2
         beta = 1 - f[1:] / f[:-1]
@@ -315,7 +314,9 @@ def regrid(x, boundary, m, at, is_):
     if m: keep[m:] = 0
     nyquist = [n - 1] * (n % 2 == 0) + ([m - 1] if m and m % 2 == 0 and m <= n else [])
     if boundary == "periodic" and not is_("nyquist-kept"):
-        for k in nyquist: keep[k] = 2 if is_("nyquist-twice") and m and m > n else 0
+        for k in nyquist:
+            keep[k] = 2 if is_("nyquist-twice") and m and m > n else 0
+            if is_("nyquist-half") and m and k == m - 1 < n - 1: keep[k] = .5
     R = (basis_at(n, how, at).T * keep) @ basis_at(n, how, own) / h
     if is_("no-scale") and m: R = R * n / m
     return np.tensordot(R, x, 1)
