@@ -79,7 +79,7 @@ static inline const char *explain(const fd_status *st)
 /* the call fails with this code and a line that holds the text, in the status of the arena a; the
  * failure is forgotten */
 #define SAYS(call, want, text) \
-    do { call; OK(a.st->code == (want) && strstr(explain(a.st), text), #call ": '%s'", \
+    do { call; OK(a.st->code == (want) && strstr(explain(a.st), text), "%s: '%s'", #call, \
                   explain(a.st)); a.st->code = FD_OK; } while (0)
 
 /* threads to use from here on, and how many there may be; nothing without OpenMP */

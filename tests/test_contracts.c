@@ -6,11 +6,6 @@
 
 enum { N = 8, M = 2 };
 
-/* call must record this failure, which is then forgotten */
-#define SAYS(call, want, text) \
-    do { call; OK(a.st->code == (want) && strstr(explain(a.st), text), "%s: '%s'", #call, \
-                  explain(a.st)); a.st->code = FD_OK; } while (0)
-
 static fd_space cells(fd_arena *a, int n)
 {
     return fd_grid(a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);

@@ -724,6 +724,8 @@ static void no_moves(void)
     }
     OK(!memcmp(z[0], z[1], sizeof *z) && memcmp(z[0], q.x, sizeof *z), "nothing to mend");
     how.steps = 0;
+    SAYS(fd_split_gibbs(&how, g, q.y, 1, fd_seed(1), 0, 1, q.x, a), FD_EARG, "needs steps");
+    how.steps = 2;
     SAYS(fd_split_gibbs(&how, g, q.y, 1, fd_seed(1), 0, 1, q.x, a), FD_EARG, "start at the time");
     how.p = &q.heat, how.model = fd_oracle_gauss(&a, &q.heat, NULL, q.data);
     SAYS(fd_split_gibbs(&how, g, q.y, 1, fd_seed(1), 0, 1, q.x, a), FD_EARG, "one m and v for all");
