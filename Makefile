@@ -85,6 +85,8 @@ OPT     = -O1 -g -fsanitize=thread
 else ifeq ($(V),coverage)
 CC      = clang
 FMA     = -ffp-contract=off
+# vectors of 32 bytes on every machine, as tests/coverage.txt expects them
+MARCH   = -march=x86-64-v3
 # counted in the file itself, so that processes that end by _exit count, too
 OPT     = -O1 -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
 else ifeq ($(V),starve)

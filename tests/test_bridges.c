@@ -561,6 +561,8 @@ static void of_nothing(const fd_linear *l, fd_arena a)
                                      i == 2 ? NULL : &x, a);
     }
     FAILS(fd_girsanov(l->noise, 1, 1, NULL, &x, &value, a), FD_OK, "Girsanov without a drift");
+    FAILS(fd_girsanov(l->noise, 1, 1, &x, NULL, &value, a), FD_OK, "without increments");
+    FAILS(fd_girsanov(l->noise, 1, 1, &x, &x, NULL, a), FD_OK, "without a place for the weight");
     FAILS(fd_girsanov(NULL, 1, 1, &x, &x, &value, a), FD_OK, "or noise");
     OK(x == 0 && y == 1 && value == 7, "nothing was written");
 }
