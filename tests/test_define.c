@@ -551,9 +551,12 @@ static void test_misused(fd_arena mem)
         "fd_spectral_layer: modes must be 0..65536: axis, modes: 0, 65537",
         "fd_spectral_layer: wants h [b][n..][in]: axes, of h: 1, 2",
         "fd_spectral_layer: the last axis is not what was said: its length, said: 2, 3",
-        "fd_mlp: no such map, or a name that is NULL or above 40 letters: map, letters: 0, 3",
-        "fd_mlp: no such map, or a name that is NULL or above 40 letters: map, letters: 15, 3",
-        "fd_mlp: no such map, or a name that is NULL or above 40 letters: map, letters: 11, 41",
+        "fd_mlp: no such map, no numbers inside or a name that is NULL or above 40 letters: map, "
+        "inside, letters: 0, 3, 3",
+        "fd_mlp: no such map, no numbers inside or a name that is NULL or above 40 letters: map, "
+        "inside, letters: 15, 3, 3",
+        "fd_mlp: no such map, no numbers inside or a name that is NULL or above 40 letters: map, "
+        "inside, letters: 11, 3, 41",
         "fd_mlp: the last axis is not what was said: its length, said: 2, 3",
         "fd_norm_layer: the last axis is not what was said: its length, said: 2, 3",
         "fd_attention_block: the last axis is not what was said: its length, said: 2, 3",

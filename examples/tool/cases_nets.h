@@ -148,6 +148,42 @@ static inline void net_case(casebook *q, const fd_arch *arch, const int n[], con
     case_end(q);
 }
 
+/* act_case -- y = f(x), point by point, at equal steps of x. */
+static inline void act_case(casebook *q, const char *name, int f, double from, double to)
+{
+    const int n = 17;
+    case_begin(q, VALID, "", "", "y = %s(x), point by point", name);
+    param_text(q, "function", name);
+    fd_real *x = fd_raw(&q->mem, fd_real, n);
+    double *y = doubles(q, n);
+    for (int i = 0; i < n; i++) {
+        const double u = x[i] = (fd_real)(from + (to - from) * i / (n - 1));
+        y[i] = f == FD_GELU ? u / 2 * erfc(-u / sqrt(2.)) : f == FD_GELU_TANH
+             ? u / 2 * (1 + tanh(.79788456080286536 * (u + .044715 * u * u * u)))
+             : f == FD_SILU ? u / (1 + exp(-u)) : f == FD_TANH ? tanh(u) : u > 0 ? u : 0;
+    }
+    put_in(q, "x", 1, &n, x);
+    fd_tape t = fd_tape_begin(&q->mem, FD_EVAL);
+    fd_var *in = fd_input(&t, 1, &n, x), *out = fd_map(&t, in, f);
+    fd_var *other = f == FD_GELU ? fd_map(&t, in, FD_GELU_TANH) : NULL;
+    need(q->mem.st);
+    agree(q, n, out->x, y);
+    put_out(q, "y", 1, &n, out->x);
+    if (other) put_other(q, 0, "gelu-tanh", "y", other->x);
+    case_end(q);
+}
+
+static inline void group_activations(casebook *q)
+{
+    if (!group_begin(q, "activations", "functions of each number: GELU, SiLU, tanh, ReLU")) return;
+    act_case(q, "gelu", FD_GELU, -4, .5);     /* where its two formulas are told apart in float */
+    act_case(q, "gelu-tanh", FD_GELU_TANH, -4, 4);
+    act_case(q, "silu", FD_SILU, -4, 4);
+    act_case(q, "tanh", FD_TANH, -4, 4);
+    act_case(q, "relu", FD_RELU, -4, 4);
+    group_end(q);
+}
+
 static inline void group_networks(casebook *q)
 {
     const fd_arch line = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 6,

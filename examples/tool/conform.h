@@ -27,7 +27,7 @@
 static const struct { const char *name; void (*write)(casebook *); } vector_groups[] = {
     { "transforms", group_transforms }, { "fields", group_fields },
     { "convolutions", group_convolutions }, { "attention", group_attention },
-    { "networks", group_networks }, { "grids", group_grids }, { "processes", group_processes },
+    { "activations", group_activations }, { "networks", group_networks }, { "grids", group_grids }, { "processes", group_processes },
     { "times", group_times }, { "parametrisations", group_parametrisations },
     { "training", group_training }, { "schemes", group_schemes }, { "samplers", group_samplers },
     { "interpolants", group_interpolants }, { "bridges", group_bridges },

@@ -219,9 +219,17 @@ def attention(p, a):
 
 # ---- Networks
 
+def gelu_tanh(x): return x / 2 * (1 + np.tanh(np.sqrt(2 / pi) * (x + .044715 * x ** 3)))
+
+
 def gelu(x):
-    if is_("gelu-tanh"): return x / 2 * (1 + np.tanh(np.sqrt(2 / pi) * (x + .044715 * x ** 3)))
-    return x / 2 * (1 + np.vectorize(math.erf)(x / np.sqrt(2)))
+    return gelu_tanh(x) if is_("gelu-tanh") else x / 2 * (1 + np.vectorize(math.erf)(x / np.sqrt(2)))
+
+
+def activations(p, a):
+    f = {"gelu": gelu, "gelu-tanh": gelu_tanh, "silu": lambda x: x / (1 + np.exp(-x)),
+         "tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
+    return {"y": f[p["function"]](a["x"])}
 
 
 def silu(x):
@@ -515,9 +523,9 @@ def metrics(p, a):
     return {"d": np.array([np.sqrt(max(d, 0)) if is_("root") else d])}
 
 
-groups = {f.__name__: f for f in (transforms, fields, convolutions, attention, networks, processes,
-                                  parametrisations, schemes, samplers, langevin, posteriors,
-                                  metrics)}
+groups = {f.__name__: f for f in (transforms, fields, convolutions, attention, activations, networks,
+                                  processes, parametrisations, schemes, samplers, langevin,
+                                  posteriors, metrics)}
 for f in pairs.groups: groups[f.__name__] = lambda p, a, f=f: f(p, a, is_)
 
 
