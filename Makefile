@@ -186,7 +186,7 @@ $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 VARIANTS = sanitize clang double plain float strict scalar serial
 TOOLED   = sanitize double float
 WHOLE    = clang double float serial
-TRIED    = fd bridge choice judge loss model nets own static thesis train
+TRIED    = fd bridge choice judge loss model nets operator own static thesis train
 
 # Tests choose their numbers of threads themselves, so that two cores do two things at a time.
 SUM      = env OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} sh tests/sum.sh -p 2
