@@ -3245,20 +3245,13 @@ static void test_pool(fd_arena a)
     NEAR(y && h ? test_rel(fd_count(y), y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
 }
 
-/* Time of a field is on [-1, 1] where the embedding's argument is on [0, 1000]. Without modulations
- * the field is a coordinate network by itself. */
-static void test_field_clock(fd_arena a)
+/* Where the modulations of a field are 0 it is the coordinate network by itself. */
+static void field_alone(fd_arena a, const fd_arch *arch, const fd_arch *own, const int bc[],
+                        const double *time)
 {
     enum { N = 8 };
-    const fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-                           .grid = { N }, .time = FD_TIME_TOKEN, .tscale = 700, .inr.omega = 3,
-                           .vit = { .heads = 2, .patch = { 2 } },
-                           .field = { .kind = FD_SIREN, .width = 5, .layers = 2 } };
-    const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2,
-                          .inr.omega = 3, .time = FD_TIME_CHANNEL, .tscale = .7 };
-    fd_net *net = fd_net_new(&a, &arch, fd_seed(1)), *siren = fd_net_new(&a, &own, fd_seed(2));
-    fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
-    const double time = .6;
+    fd_net *net = fd_net_new(&a, arch, fd_seed(1)), *siren = fd_net_new(&a, own, fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(N), NULL, bc, 1);
     if (!net || !siren) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 3);
     plain_net = net;
@@ -3267,35 +3260,36 @@ static void test_field_clock(fd_arena a)
     OK(net->count - field == siren->count, "the field's weights");
     memcpy(siren->w, net->w + field, (size_t)siren->count * sizeof *net->w);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), normals(&a, 4, N)), &time);
-    fd_var *z = fd_inr(siren, &t, &s, 1, NULL, &time, NULL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), normals(&a, 4, N)), time);
+    fd_var *z = fd_inr(siren, &t, &s, 1, NULL, time, NULL);
     NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
+}
+
+/* Time of a field is on [-1, 1] where the embedding's argument is on [0, 1000]. Without modulations
+ * the field is a coordinate network by itself. */
+static void test_field_clock(fd_arena a)
+{
+    const fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+                           .grid = { 8 }, .time = FD_TIME_TOKEN, .tscale = 700, .inr.omega = 3,
+                           .vit = { .heads = 2, .patch = { 2 } },
+                           .field = { .kind = FD_SIREN, .width = 5, .layers = 2 } };
+    const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2,
+                          .inr.omega = 3, .time = FD_TIME_CHANNEL, .tscale = .7 };
+    const double time = .6;
+    field_alone(a, &arch, &own, NULL, &time);
 }
 
 /* A field has the coordinates of the network below it, where that has any. Without modulations it
  * is a coordinate network by itself. */
 static void test_field_coords(fd_arena a)
 {
-    enum { N = 8 };
     const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4,
                            .layers = 1, .coords = FD_COORD_CLOSED, .inr.omega = 3,
                            .fno = { .modes = { 3 }, .lift = -1 },
                            .field = { .kind = FD_SIREN, .width = 5, .layers = 2 } };
     const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2,
                           .inr.omega = 3, .coords = FD_COORD_CLOSED };
-    fd_net *net = fd_net_new(&a, &arch, fd_seed(1)), *siren = fd_net_new(&a, &own, fd_seed(2));
-    fd_space s = fd_grid(&a, 1, S(N), NULL, S(FD_NEUMANN), 1);
-    if (!net || !siren) { OK(0, "%s", explain(a.st)); return; }
-    shake(net, 3);
-    plain_net = net;
-    ptrdiff_t mods = plain("mods.w") - net->w, field = plain("layer0.w") - net->w;
-    memset(net->w + mods, 0, (size_t)(field - mods) * sizeof *net->w);
-    OK(net->count - field == siren->count, "the field's weights");
-    memcpy(siren->w, net->w + field, (size_t)siren->count * sizeof *net->w);
-    fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), normals(&a, 4, N)), NULL);
-    fd_var *z = fd_inr(siren, &t, &s, 1, NULL, NULL, NULL);
-    NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
+    field_alone(a, &arch, &own, S(FD_NEUMANN), NULL);
 }
 
 /* Ranks of Tucker tensors: r_i = x n_i, rounded, with x^d prod n + x sum n^2 = part prod n */
