@@ -713,8 +713,10 @@ bad 2 '--cov: .*DIRICHLET' noise --grid 8 --cov bridge
 bad 2 '--target: .*DIRICHLET' certify --target bridge
 bad 2 '--process: .*betaT must lie between 0 and 1' certify --process ddpm:b1=1
 bad 2 'tmin=0.001 is not below the last time, 1e-09' certify --process ou:tmax=1e-9
-bad 2 '--model: needs a file name' sample --model ''
-bad 2 '--out: needs a file name' noise --grid 8 -o ''
+bad 2 '--model: its FILE is empty' sample --model ''
+bad 2 '--out: its FILE is empty' noise --grid 8 -o ''
+bad 2 '--cmd: its COMMAND is empty' conform . --cmd ''
+bad 2 '--group: its NAME is empty' vectors --group '' -o v
 bad 2 "--png: 'x': --out writes there" noise --grid 8 -o x --png x
 bad 1 '--out: .xxxx.*name too long' noise --grid 8 -o "$(printf '%0250d' 0 | tr 0 x)"
 bad 1 '--memory' noise --grid 64x64 -n 1000 --memory 1M

@@ -556,7 +556,7 @@ static inline void option_set(args *o, const option *p, const char *s)
     case O_SEED: *(uint64_t *)(void *)at = seed_read(flag, s); break;
     case O_SIZE: *(double *)(void *)at = size_read(flag, s); break;
     case O_TEXT: case O_OUT:
-        if (!*s) die(2, "%s: needs a file name", flag);
+        if (!*s) die(2, "%s: its %s is empty", flag, p->arg);
         *(const char **)(void *)at = s;
         break;
     case O_GRID: *(shape *)(void *)at = grid_read(flag, s); break;
