@@ -568,10 +568,13 @@ static void mat_batch(const mat_job *g, int count, ptrdiff_t sc, double beta, fd
 
 #if defined(FD_SMALL)
 #define MAT_MOST 1
+#define MAT_TOGETHER 1                                   /* little memory, and no caches */
 #elif FD_BYTES == 64
 #define MAT_MOST 14
+#define MAT_TOGETHER 8
 #else
 #define MAT_MOST 6
+#define MAT_TOGETHER 32
 #endif
 enum {
     MAT_NV = 2, MAT_NR = MAT_NV * FD_W,                  /* columns of a tile */
@@ -582,7 +585,7 @@ enum {
     MAT_AW = FD_BYTES == 64 ? 16 : MAT_MR,               /* from a row of a packed panel to the
                                                           * next; what vectors write beyond, the
                                                           * next row writes over */
-    MAT_GROUP = FD_BYTES == 64 ? 8 : 32,                 /* panels packed at a time, A transposed */
+    MAT_GROUP = MAT_TOGETHER,                            /* panels packed at a time, A transposed */
     MAT_TURN = FD_BYTES == 64 ? 1 : MAT_GROUP,           /* panels that may pass over B together */
     /* Up to so many numbers of A, and of B, are read in place; with more than MAT_WIDE of B
      * panels of A take turns; at most MAT_AHEAD are fetched ahead. */

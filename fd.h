@@ -2377,7 +2377,8 @@ typedef fd_var *fd_network(fd_pass *p, fd_var *x, const void *self);
 struct fd_net {
     fd_arch arch;            /* with the defaults filled in */
     ptrdiff_t count;         /* reals in all */
-    fd_real *w, *g;          /* weights and their gradient, [count] each; part p starts at p.at */
+    fd_real *w, *g;          /* weights and their gradient, [count] each; part p starts at p.at. Of
+                                fd_net_over: w is only read, g is NULL */
     int parts;
     fd_part *part;
     fd_network *page;        /* of fd_net_define, else NULL */
@@ -2392,6 +2393,12 @@ ptrdiff_t fd_net_count(const fd_arch *arch, fd_arena scratch);
 /* fd_net_with -- the same network with other weights w[count] (an average, say), kept by
  * pointer. */
 fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
+/* fd_net_over -- a network over weights w[count] that are there already, in flash, say: kept by
+ * pointer and only read, in the order of net->w. It takes no memory for weights or gradients, so it
+ * answers on every tape, with exact gradients for its input, but is not trained: fd_opt_new,
+ * fd_opt_step and fd_net_restore refuse it with FD_EARG. FD_ESHAPE where count is not
+ * fd_net_count's. */
+fd_net *fd_net_over(fd_arena *a, const fd_arch *arch, const fd_real *w, ptrdiff_t count);
 /* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. Through an inner loop
  * gradients are exact on an FD_GRAD2 tape; on an FD_GRAD tape they are those of first order. */
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);

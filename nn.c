@@ -1850,8 +1850,8 @@ static fd_var *net_weight(fd_pass *p, const char *name, const char *end, int nd,
             return tape_null(fd_fail_name(st, FD_ESHAPE, "fd_weight", "planned with another shape, "
                                           "which may depend on no function and no grid", full));
         p->next = (p->next + i + 1) % net->parts;
-        return p->frozen ? fd_input(p->t, nd, q->n, net->w + q->at)
-                         : fd_param(p->t, nd, q->n, net->w + q->at, net->g + q->at);
+        return p->frozen || !net->g ? fd_input(p->t, nd, q->n, net->w + q->at)
+                                    : fd_param(p->t, nd, q->n, net->w + q->at, net->g + q->at);
     }
     fd_fail_name(st, FD_EARG, "fd_weight", "not asked for when the network was planned, where "
                  "values are NULL: the function must go on then", full);
@@ -3739,6 +3739,25 @@ fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w)
     *own = *net;
     own->w = w;
     return own;
+}
+
+fd_net *fd_net_over(fd_arena *a, const fd_arch *arch, const fd_real *w, ptrdiff_t count)
+{
+    fd_net *net = w ? net_plan(a, arch) : NULL;
+    if (!net) return NULL;
+    if (count != net->count)
+        return tape_null(FD_FAIL(a->st, FD_ESHAPE, "fd_net_over",
+                                 "another number of weights: there are, the network has",
+                                 (long long)count, (long long)net->count));
+    net->w = (fd_real *)(uintptr_t)w;                 /* without g nothing writes there */
+    return net;
+}
+
+/* whether a network has weights of its own, which may be changed */
+static int net_trains(const fd_net *net, fd_status *st, const char *where)
+{
+    return net->g || !FD_FAIL(st, FD_EARG, where,
+                              "the weights of fd_net_over are only read: weights", net->count);
 }
 
 static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_space *s,
@@ -6776,7 +6795,7 @@ static const char *const opt_other = "this optimiser was made for another networ
 
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
 {
-    fd_opt *o = net ? fd_new(a, fd_opt, 1) : NULL;
+    fd_opt *o = net && net_trains(net, a->st, "fd_opt_new") ? fd_new(a, fd_opt, 1) : NULL;
     if (!o) return NULL;
     o->how = how ? *how : fd_adam_default(FD_ADAMW);
     if (!field_check(a->st, "fd_opt_new", ADAM_FIELDS, adam_fields, OF_ALL, o)) return NULL;
@@ -6856,6 +6875,7 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
         return FD_FAIL(st, FD_ESHAPE, "fd_opt_step", opt_other, o->count, net->count), 0;
     if (o->step == INT_MAX)
         return FD_FAIL(st, FD_EARG, "fd_opt_step", "no more steps can be counted", o->step), 0;
+    if (!net_trains(net, st, "fd_opt_step")) return 0;
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
     double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;     /* its square is a number */
@@ -7188,7 +7208,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
 fd_tensors fd_net_restore(fd_arena *a, const char *path, fd_net *net, fd_opt **opt)
 {
     if (opt) *opt = NULL;
-    return net ? load_net(a, path, &net, opt) : (fd_tensors){ .count = 0 };
+    if (!net || !net_trains(net, a->st, "fd_net_restore")) return (fd_tensors){ .count = 0 };
+    return load_net(a, path, &net, opt);
 }
 
 /* ---- Weights of other programs ------------------------------------------------------------------

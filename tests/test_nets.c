@@ -865,6 +865,54 @@ static void gradient_of_model(const trial *q, fd_arena a)
     a.st->code = 0;
 }
 
+/* The same network over weights that are only read: the same bits, no memory for weights, no
+ * gradient of them, and what would change them is refused. */
+static void weights_only_read(const trial *q, fd_arena a)
+{
+    const ptrdiff_t count = q->net->count;
+    const size_t bytes = (size_t)count * sizeof(fd_real);
+    fd_real *w = fd_raw(&a, fd_real, count), *y = fd_raw(&a, fd_real, 4 * q->sx);
+    fd_real *y1 = fd_raw(&a, fd_real, 4 * q->sx), *dx = fd_raw(&a, fd_real, q->sx);
+    memcpy(w, q->net->w, bytes);
+    const fd_arena before = a;
+    fd_net *net = fd_net_over(&a, &zoo[q->k], w, count), *more;
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    OK(net->w == w && !net->g && (size_t)(a.beg - before.beg) < 4096 + bytes / 8,
+       "network %d: %d bytes", q->k, (int)(a.beg - before.beg));
+    const size_t size = 2 * (size_t)net->arch.out * (size_t)q->s.points * sizeof *y;
+    for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++) {
+        forward(q->net, &q->s, 2, q->x, q->time, y, mode, a);
+        forward(net, &q->s, 2, q->x, q->time, y1, mode, a);
+        OK(!memcmp(y, y1, size), "network %d: another answer in mode %d", q->k, mode);
+        if (mode == FD_EVAL) continue;
+        probe(net, &q->s, 2, q->x, q->time, q->z, mode, dx, a);
+        NEAR(test_rel(q->sx, dx, q->dx), 0, TOL(1e-14, 1e-6), "network %d: by x", q->k);
+    }
+    fd_opt *o = fd_opt_new(&a, q->net, NULL), *none = fd_opt_new(&a, net, NULL);
+    OK(!none && a.st->code == FD_EARG && !strcmp(a.st->where, "fd_opt_new"), "%s", explain(a.st));
+    a.st->code = 0;
+    fd_opt_step(o, net, a.st);
+    OK(a.st->code == FD_EARG && !strcmp(a.st->where, "fd_opt_step") && !o->step, "%s",
+       explain(a.st));
+    a.st->code = 0;
+#ifndef FD_NO_STDIO
+    const char *path = test_path("over.safetensors");
+    fd_net_save(a.st, path, net, NULL, NULL, a);
+    fd_net_load(&a, path, &more, NULL);
+    OK(more && more->g && !memcmp(more->w, w, bytes), "network %d: %s", q->k, explain(a.st));
+    OK(!fd_net_restore(&a, path, net, NULL).metas && a.st->code == FD_EARG
+       && !strcmp(a.st->where, "fd_net_restore"), "%s", explain(a.st));
+    a.st->code = 0;
+#endif
+    OK(!memcmp(w, q->net->w, bytes), "network %d: weights were written", q->k);
+    more = fd_net_over(&a, &zoo[q->k], NULL, count);
+    OK(!more && !a.st->code, "no weights");
+    more = fd_net_over(&a, &zoo[q->k], w, count + 1);
+    OK(!more && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_net_over")
+       && a.st->v[0] == count + 1 && a.st->v[1] == count, "%s", explain(a.st));
+    a.st->code = 0;
+}
+
 static void test_gradients(fd_arena mem)
 {
     for (int k = 0; k < ZOO; k++) {
@@ -892,6 +940,7 @@ static void test_gradients(fd_arena mem)
              "network %d: without gradients", k);
         const trial q = { k, net, s, { time[0], time[1] }, size, v1, sx, x, z, dx, g };
         gradient_by_weights(&q, a), gradient_by_input(&q, a), gradient_of_model(&q, a);
+        weights_only_read(&q, a);
     }
 }
 

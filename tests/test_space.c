@@ -402,7 +402,8 @@ static void space_errors(fd_arena a)
     expect(st, FD_EARG, "fd_resample: needs a grid, not a dense space");
     fd_laplace(&d, mu, a);
     expect(st, FD_EARG, "fd_laplace: needs a grid, not a dense space");
-    nothing_done(&s, &none, (const fd_space[]){ c, t, d }, a);
+    const fd_space wrong[3] = { c, t, d };
+    nothing_done(&s, &none, wrong, a);
     y[0] = mu[0] = 3;
     FD_FAIL(st, FD_EIO, "here", "before");
     fd_to_modes(&s, 1, x, y, a);

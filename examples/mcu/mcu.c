@@ -19,7 +19,7 @@
 #define DESKTOP 0                                /* bytes that products in vectors want to pack */
 #endif
 enum { N = MCU_N, STEPS = MCU_STEPS, SEEN = 3,
-    ROOM = (PART == 1 ? 4416 : PART == 2 ? 8192 : PART == 3 ? 10496 : 70 << 10) + PLAIN + DESKTOP };
+    ROOM = (PART == 1 ? 4416 : PART == 2 ? 8192 : PART == 3 ? 8320 : 19584) + PLAIN + DESKTOP };
 static char mem[ROOM];
 
 static void put_number(unsigned long long v, unsigned base)
@@ -84,8 +84,7 @@ static void answer(fd_arena a, const fd_cov *data)
     fd_real *x = fd_raw(&a, fd_real, N);
     fd_cov_draw(data, fd_seed(4), 0, 1, x, a);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    const fd_net *shape = fd_net_new(&a, &mcu_arch, fd_seed(0));
-    const fd_net *net = fd_net_with(&a, shape, (fd_real *)mcu_weights);    /* only read */
+    const fd_net *net = fd_net_over(&a, &mcu_arch, mcu_weights, mcu_count);
     const double time = .5;
     fd_var *y = fd_forward(net, &t, &data->s, fd_input(&t, 3, (int[]){ 1, 1, N }, x), &time);
     if (y) show("the noise that a network sees in a field", y->x);

@@ -56,6 +56,6 @@ int main(void)
     printf("const fd_real mcu_weights[] = {");
     for (ptrdiff_t i = 0; i < f->count; i++)
         printf("%s%af,", i % 6 ? " " : "\n    ", (double)f->w[i]);
-    printf("\n};\n");
+    printf("\n};\nconst int mcu_count = %d;\n", (int)f->count);
     return 0;
 }
