@@ -73,7 +73,7 @@ CC      = clang
 OMP     =
 OPT     = -O1 -g -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all $(SEEN)
 SEEN    = -fsanitize=fuzzer-no-link
-DEFS    = -DFD_SMALL
+DEFS    = -DFD_SMALL -fsanitize-ignorelist=tests/fuzz.ignore
 else ifeq ($(V),valgrind)
 OMP     =
 MARCH   = -march=x86-64-v2
@@ -369,7 +369,11 @@ coverage: | build/include/setup
 	@command -v clang >/dev/null && command -v llvm-cov >/dev/null || $(call install,clang llvm)
 	@$(MAKE) --no-print-directory -s V=coverage build/coverage/test build/coverage/starve
 	@rm -f build/coverage/*.profraw
-	@LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) \
+	@[ -f /usr/share/i18n/locales/de_DE ] || $(call install,locales)
+	@[ -d build/locale/de_DE.utf8 ] || { mkdir -p build/locale; \
+	    localedef -i de_DE -f UTF-8 build/locale/de_DE.utf8; }
+	@LOCPATH=$$PWD/build/locale \
+	    LLVM_PROFILE_FILE=build/coverage/test%c.profraw build/coverage/test $(NAME) \
 	    >build/coverage/out; s=$$?; tail -n 1 build/coverage/out; \
 	    [ $$s = 0 ] || { cat build/coverage/out; exit 1; }
 	@$(if $(NAME),,LLVM_PROFILE_FILE=build/coverage/starve%c.profraw build/coverage/starve "" $(MOST))
@@ -385,7 +389,7 @@ $(B)/starve: tests/starve.c tests/hash.c tests/starve.h $(LIB:%=%.c) fd.h Makefi
 	$(CC) $(CFLAGS) -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -DFD_IMPL= -include tests/starve.h \
 	    -o $@ tests/starve.c $(LIB:%=%.c) -lm
 endif
-MOST   ?= 300
+MOST   ?= 1000
 starve: | build/include/setup
 	@$(MAKE) --no-print-directory -s V=starve build/starve/starve
 	build/starve/starve "$(NAME)" $(MOST)

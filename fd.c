@@ -4025,7 +4025,7 @@ double fd_assignment(int n, const double *cost, int *to, fd_arena scratch)
                 if (done[j]) continue;
                 double left = cost[(ptrdiff_t)i * n + j] - u[i] - v[j];
                 if (left < near[j]) near[j] = left, from[j] = last;
-                if (near[j] < step || next < 0) step = near[j], next = j;
+                if (near[j] < step) step = near[j], next = j;          /* it is finite */
             }
             u[first] += step;
             for (int j = 0; j < n; j++) {

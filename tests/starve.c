@@ -2,8 +2,9 @@
  * of every kind written and read, checkpoints and foreign weights, is done once with all the memory
  * that it wants, and then again and again so that in turn each one of the pieces that it takes from
  * its arena cannot be had. Each time it must end with FD_ENOMEM, or, where it can do without the
- * piece, with the same numbers; the compiler's sanitizers see what is touched besides. Built with
- * starve.h. `starve [prefix] [most]`: the tasks whose name starts so; where there are more pieces
+ * piece, with the same numbers; the compiler's sanitizers see what is touched besides. Then files
+ * are written and read while in turn each call of the system fails: FD_EIO, the old file as it was,
+ * nothing left beside it. Built with starve.h. `starve [prefix] [most]`: the tasks whose name starts so; where there are more pieces
  * than `most`, every so many, which are `most` of them or up to twice as many. Ends with `N passed,
  * N failed`. */
 #include "read.h"
@@ -12,7 +13,8 @@
 #include "hash.c"
 #undef main
 
-long starve_left;
+long starve_left, disk_left;
+int disk_taken, disk_unmapped;
 enum { SIZE = 1 << 26 };
 static long good, bad;
 
@@ -94,11 +96,13 @@ static void do_foreign(fd_arena a)
     }
 }
 
-static void do_reading(fd_arena a)
+/* the tool's readers; pictures have an arena of their own, which does not starve here */
+static void read_some(int pictures, fd_arena a)
 {
     static const char *const names[] = { "x.npy", "x.npy.gz", "deflated.npz:c8", "packed.mat:c",
-        "x.pt:model.turned", "x.safetensors:F64", "plain.mat:c", "x.idx.gz" };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        "x.pt:model.turned", "x.safetensors:F64", "plain.mat:c", "x.idx.gz", "jpeg", "rgb" };
+    const size_t all = sizeof names / sizeof *names;
+    for (size_t i = 0; i < all - (pictures ? 0 : 2); i++) {
         char path[64];
         fd_arena mem = a;
         fd_real *x = fd_raw(&mem, fd_real, 4096);
@@ -110,6 +114,8 @@ static void do_reading(fd_arena a)
         source_close(&f);
     }
 }
+
+static void do_reading(fd_arena a) { read_some(0, a); }
 
 /* ---- What hash.c does not compute ------------------------------------------------------------ */
 
@@ -194,7 +200,20 @@ static void do_moves(fd_arena a)
     const fd_model u = fd_ucos(&a, g, &k.p, seen, k.gauss);
     if (u.eval) u.eval(u.self, &k.s, B, x, k.t + 1, d, a), eat(B * N, d);
     fd_ucos_noise(g, &k.p, fd_seed(4), 0, B, k.t + 1, d, a), eat(B * N, d);
-    fd_eci_step(&k.p, &k.gauss, still, seen, .5, .4, B, x, k.xi, a), eat(B * N, x);
+    fd_eci_step(&k.p, &k.gauss, still, y, .5, .4, B, x, k.xi, a), eat(B * N, x);
+}
+
+/* powers on points that have fewer modes */
+static void do_dense(fd_arena a)
+{
+    static const fd_real basis[12] = { 1, 1, 1, 1, 1, 1, 1, -1, 1, -1, 1, -1 };
+    static const fd_real weight[6] = { 1 / 6.f, 1 / 6.f, 1 / 6.f, 1 / 6.f, 1 / 6.f, 1 / 6.f };
+    const fd_space s = fd_dense(NULL, 6, 2, basis, weight, 1);
+    const fd_cov *c = fd_cov_table(&a, &s, (const double[]){ 2, .5 });
+    const fd_real x[6] = { 3, 1, 3, 1, 3, 1 };
+    fd_real y[6] = { 0 };
+    fd_cov_pow(c, -.5, 1, x, y, a), eat(6, y);
+    eat_double(1, (double[]){ c ? fd_cov_norm2(c, x, a) : 0 });
 }
 
 static void do_more_chains(fd_arena a)
@@ -501,6 +520,177 @@ static void task(const char *name, void (*group)(fd_arena), size_t which, char *
     fflush(stdout);
 }
 
+/* ---- The disk -------------------------------------------------------------------------------- */
+
+/* stb_image_write does not free what it has compressed where there is no memory for the picture */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:stbiw__sbgrowf"; }
+
+enum { SAVES = 7, LOADS = 7 };
+static const char *const save_name[SAVES] = { "npy", "npz", "safetensors", "png", "csv", "text",
+    "net" };
+static const char *const load_name[LOADS] = { "npy", "idx", "load", "safetensors", "npz", "zip64",
+    "net" };
+
+static void disk_save(int kind, const char *path, fd_arena a)
+{
+    const int n[2] = { 30, 5 };
+    fd_real *x = normals(&a, 150, 1);
+    fd_tensor t[2] = { { "x", 2, { 30, 5 }, x, NULL }, { "y", 1, { 150 }, x, NULL } };
+    fd_meta m = { "key", "value" };
+    const fd_tensors f = { 2, 1, t, &m, 0, NULL };
+    if (kind == 0) fd_npy_save(&st, path, 2, n, x);
+    if (kind == 1) fd_npz_save(&st, path, &f);
+    if (kind == 2) fd_tensors_save(&st, path, &f);
+    if (kind == 3) fd_png_sheet(&st, path, 1, 1, 30, 5, x, -1, 1, FD_VIRIDIS, 2, a);
+    if (kind == 4) fd_csv_save(&st, path, 1, (const char *const[]){ "v" }, 1, (const double[]){ 1 });
+    if (kind == 5) fd_text_save(&st, path, "text");
+    if (kind == 6) fd_net_save(&st, path, fd_net_new(&a, &net[0].arch, fd_seed(1)), NULL, &f, a);
+}
+
+/* a zip whose end is that of zip64: the same entries, counted in 8 bytes */
+static void disk_zip64(const char *from, const char *to)
+{
+    static unsigned char b[1 << 14];
+    FILE *f = fopen(from, "rb");
+    const size_t n = f ? fread(b, 1, sizeof b - 100, f) : 0;
+    if (f) fclose(f);
+    if (n < 22) return;
+    unsigned char *const end = b + n - 22, last[22], *p = end;
+    memcpy(last, end, sizeof last);
+    memset(end, 0, 56 + 20);
+    memcpy(p, "PK\6\6\54", 5), p[12] = p[14] = 45;
+    memcpy(p + 24, last + 8, 2), memcpy(p + 32, last + 10, 2);
+    memcpy(p + 40, last + 12, 4), memcpy(p + 48, last + 16, 4);
+    p += 56;
+    memcpy(p, "PK\6\7", 4), p[16] = 1;
+    for (int i = 0; i < 8; i++) p[8 + i] = (unsigned char)((uint64_t)(end - b) >> 8 * i & 255);
+    memset(last + 8, 255, 12);
+    memcpy(p + 20, last, sizeof last);
+    f = fopen(to, "wb");
+    if (f) fwrite(b, 1, (size_t)(p + 42 - b), f), fclose(f);
+}
+
+/* the numbers of a file, eaten; returns whether something was given back */
+static int disk_load(int kind, const char *const saved[SAVES], const char *zip64, fd_arena *a)
+{
+    fd_net *g = NULL;
+    fd_array y = { 0, { 0 }, NULL };
+    fd_tensors f = { .count = 0 };
+    if (kind == 0) y = fd_npy_load(a, saved[0]);
+    if (kind == 1) y = fd_idx_load(a, "tests/data/read/x.idx");
+    if (kind == 2) y = fd_load(a, saved[0]);
+    if (kind == 3) f = fd_tensors_load(a, saved[2]);
+    if (kind == 4) f = fd_tensors_load(a, saved[1]);
+    if (kind == 5) f = fd_tensors_load(a, zip64);
+    if (kind == 6) f = fd_net_load(a, saved[6], &g, NULL);
+    if (y.x) eat(y.n[0], y.x);
+    eat_tensors(&f);
+    if (g) eat(g->count, g->w);
+    return y.x || f.count || g;
+}
+
+static void disk_judge(const char *what, const char *name, long call, int fine)
+{
+    char why[160];
+    if (fine) { good++; return; }
+    fd_explain(&st, why, sizeof why);
+    printf("disk: %s %s, call %ld: %s\n", what, name, call, why), bad++;
+}
+
+/* whether a file that was there is as it was, and no file whose name goes on is beside it */
+static int disk_as_before(const char *path)
+{
+    char got[16] = "", beside[160];
+    FILE *f = fopen(path, "rb");
+    const size_t n = f ? fread(got, 1, sizeof got, f) : 0;
+    if (f) fclose(f);
+    snprintf(beside, sizeof beside, "%s.%ld-0.tmp", path, (long)getpid());
+    return n == 4 && !memcmp(got, "as before", 4) && access(beside, F_OK);
+}
+
+/* File `kind` is written while call k fails, k = 1, 2, .. until none is left to fail; and while no
+ * name is free. */
+static long disk_saves(int kind, const char *path, char *mem)
+{
+    long calls = 0;
+    for (long k = -1, over = 0; !over; k++) {
+        FILE *f = fopen(path, "wb");
+        if (f) fwrite("as b", 1, 4, f), fclose(f);
+        const fd_arena a = fd_arena_over(mem, SIZE, &st);
+        disk_taken = k < 0;
+        disk_left = k > 0 ? k : 0;
+        if (k) disk_save(kind, path, a);
+        over = k > 0 && disk_left;
+        disk_taken = 0, disk_left = 0;
+        if (!k) continue;
+        disk_judge("write", save_name[kind], k, over ? !st.code : st.code == FD_EIO
+                                                                 && disk_as_before(path));
+        calls += !over;
+    }
+    return calls;
+}
+
+static long disk_loads(int kind, const char *const saved[SAVES], const char *zip64, char *mem)
+{
+    long calls = 0;
+    uint64_t want = 0;
+    for (long k = 0, over = 0; !over; k++) {
+        fd_arena a = fd_arena_over(mem, SIZE, &st);
+        char *const beg = a.beg;
+        sum = NONE;
+        disk_left = k;
+        const int some = disk_load(kind, saved, zip64, &a);
+        over = k && disk_left;
+        disk_left = 0;
+        if (!k) want = sum;
+        const int same = some && !st.code && sum == want && want != NONE;
+        disk_judge("read", load_name[kind], k, same || (k && !over && st.code == FD_EIO && !some
+                                                        && a.beg == beg));
+        calls += !over;
+    }
+    return calls;
+}
+
+/* the tool's readers, from files that are mapped or not */
+static long disk_reading(int unmapped, char *mem)
+{
+    long calls = 0;
+    uint64_t want = 0;
+    for (long k = 0, over = 0; !over; k++) {
+        fd_arena a = fd_arena_over(mem, SIZE, &st);
+        sum = NONE;
+        disk_unmapped = unmapped, disk_left = k;
+        read_some(1, a);
+        over = k && disk_left;
+        disk_unmapped = 0, disk_left = 0;
+        if (!k) want = sum;
+        disk_judge("read", unmapped ? "unmapped" : "mapped", k,
+                   st.code ? k && !over && st.code == FD_EIO : sum == want && want != NONE);
+        calls += !over;
+    }
+    return calls;
+}
+
+static void disk(char *mem)
+{
+    static char name[SAVES][128], zip64[128];
+    const char *saved[SAVES];
+    long calls = 0;
+    for (int i = 0; i < SAVES; i++) {
+        snprintf(name[i], sizeof *name, "%s", scratch_path(save_name[i]));
+        saved[i] = name[i];
+        calls += disk_saves(i, saved[i], mem);
+    }
+    snprintf(zip64, sizeof zip64, "%s", scratch_path("zip64"));
+    disk_zip64(saved[1], zip64);
+    for (int i = 0; i < LOADS; i++) calls += disk_loads(i, saved, zip64, mem);
+    for (int i = 0; i < 2; i++) calls += disk_reading(i, mem);
+    for (int i = 0; i < SAVES; i++) remove(saved[i]);
+    remove(zip64);
+    printf("disk: %ld calls of the system failed in turn\n", calls);
+}
+
 int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*run)(fd_arena); } tasks[] = {
@@ -509,7 +699,7 @@ int main(int argc, char **argv)
         { "models", do_models }, { "samplers", do_samplers }, { "densities", do_densities },
         { "posteriors", do_posteriors }, { "chains", do_chains }, { "bridges", do_bridges },
         { "policies", do_policies }, { "losses", do_losses }, { "moves", do_moves },
-        { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "told", do_told },
+        { "more-chains", do_more_chains }, { "more-bridges", do_more_bridges }, { "told", do_told }, { "dense", do_dense },
         { "maps", do_maps }, { "rows", do_rows }, { "fused", do_fused }, { "stencils", do_stencils },
         { "spectra", do_spectra }, { "hidden", do_hidden }, { "own", do_own },
         { "fields", do_fields }, { "positions", do_positions }, { "files", do_files },
@@ -527,6 +717,7 @@ int main(int argc, char **argv)
         snprintf(name, sizeof name, "net-%s", net[i].name);
         if (!strncmp(name, prefix, strlen(prefix))) task(name, NULL, i, mem, most);
     }
+    if (!strncmp("disk", prefix, strlen(prefix))) disk(mem);
     free(mem);
     if (!good && !bad) printf("starve: no task starts with '%s'\n", prefix), bad++;
     printf("%ld passed, %ld failed\n", good, bad);

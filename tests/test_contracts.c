@@ -460,6 +460,17 @@ static fd_var *axial(fd_pass *p, fd_var *x, const void *self)
     return fd_channels_first(p, fd_dense_layer(p, "proj", h, 4, 1));
 }
 
+/* tokens of all points see those of all functions at once, which `from` may not be */
+static fd_var *crossed(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    fd_var *h = fd_dense_layer(p, "lift", fd_channels_last(p, x), 1, 4);
+    fd_var *from = fd_reshape(p->t, h, 3, (int[]){ p->b * 2, 8, 4 });
+    h = fd_reshape(p->t, h, 3, (int[]){ p->b, 16, 4 });
+    h = fd_reshape(p->t, fd_cross_block(p, h, from, 4, 2, 8), 4, (int[]){ p->b, 4, 4, 4 });
+    return fd_channels_first(p, fd_dense_layer(p, "proj", h, 4, 1));
+}
+
 static void networks_refuse(void)
 {
     enum { P = 4 };
@@ -470,6 +481,8 @@ static void networks_refuse(void)
     SAYS(OK(!fd_net_define(&a, no_hidden, NULL, &plane, fd_seed(1)), "-"), FD_EARG, "fd_mlp");
     SAYS(OK(!fd_net_define(&a, axial, &side, &plane, fd_seed(1)), "-"), FD_ESHAPE,
          "fd_attention_block");
+    SAYS(OK(!fd_net_define(&a, crossed, NULL, &plane, fd_seed(1)), "-"), FD_ESHAPE,
+         "fd_cross_block");
     fd_arch h = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
                   .fno = { .modes = { 2 }, .lift = 8 } };
     SAYS(OK(!fd_net_new(&a, &h, fd_seed(1)), "-"), FD_EARG, "fno.lift");

@@ -562,8 +562,12 @@ void test_fft(void)
     fft_theorems(a);
     fft_grids(a);
     test_free();
-    fft_large(512, 260, 3);
-    fft_large(200, 200, 4);
+    const int most = test_most_threads();
+    for (int all = 0; all < 2; all++) {
+        test_use_threads(all ? most : 1);
+        fft_large(512, 260, 3);
+        fft_large(200, 200, 4);
+    }
     fft_errors();
     fft_starved();
     fft_within();

@@ -183,6 +183,7 @@ struct read_map {
     FILE *f;                               /* open where it could not be mapped */
     void *p;
     size_t size, touched;
+    int broken;                            /* why the system did not give bytes that are there */
 };
 
 /* read_fail -- one line: the file, its member unless it is NULL or "", and what is wrong. */
@@ -201,6 +202,15 @@ static inline int read_fail(fd_status *st, int code, const char *path, const cha
 }
 
 #define read_bad(st, path, ...) read_fail(st, FD_EDATA, path, __VA_ARGS__)
+
+/* read_broken -- where the system did not give bytes that are there, that is what was wrong, and
+ * not the file. */
+static inline void read_broken(fd_status *st, const char *path, const read_map *m)
+{
+    if (!m || !m->broken) return;
+    st->code = FD_OK;
+    read_fail(st, FD_EIO, path, NULL, "cannot read: %s", strerror(m->broken));
+}
 
 static inline void read_unmap(read_map *m)
 {
@@ -271,8 +281,12 @@ static inline const unsigned char *read_at(const read_bytes *b, uint64_t at, uin
 #endif
         return b->p + at;
     }
-    if (!m || !m->f || fseek(m->f, (long)(b->at + at), SEEK_SET)) return NULL;
-    return fread(buf, 1, (size_t)n, m->f) == n ? buf : NULL;
+    if (!m || !m->f) return NULL;
+    errno = 0;
+    if (!fseek(m->f, (long)(b->at + at), SEEK_SET) && fread(buf, 1, (size_t)n, m->f) == n)
+        return buf;
+    m->broken = errno ? errno : EIO;
+    return NULL;
 }
 
 static inline uint64_t read_number(const unsigned char *p, int size, int big)
@@ -2087,6 +2101,7 @@ static inline const unsigned char *picture_bytes(fd_arena *a, const char *path, 
         read_bad(a->st, path, NULL, "no PNG or JPEG, in spite of its name");
     else if (!picture_sane(p, (size_t)b->size))
         read_bad(a->st, path, NULL, "damaged: its codes or pixels are none");
+    read_broken(a->st, path, b->map);
     return a->st->code ? NULL : p;
 }
 
@@ -2101,7 +2116,9 @@ static inline void read_picture(const source *f, int i, double *x, fd_arena scra
     ptrdiff_t points = (ptrdiff_t)f->n[1] * f->n[2];
     size_t most = (size_t)points * 48 + 4 * (size_t)b.size + (1 << 20);    /* what sane ones take */
     read_stb_begin(scratch, most);
-    if (p && (!stbi_info_from_memory(p, (int)b.size, &w, &h, &c) || h != f->n[1] || w != f->n[2]))
+    if (p && !stbi_info_from_memory(p, (int)b.size, &w, &h, &c))
+        picture_fail(scratch.st, path, &scratch);
+    else if (p && (h != f->n[1] || w != f->n[2]))
         read_bad(scratch.st, path, NULL, "its size has changed");
     else if (p) {
         unsigned char *got = wide == 2
@@ -2376,6 +2393,7 @@ static inline source *source_list(fd_arena *a, const char *path)
     else {
         b = read_file(a, path);
         f = source_list_of(a, path, b);
+        read_broken(a->st, path, b.map);
     }
     if (f && !a->st->code) {
         if (!f->data.map) f->data.map = b.map;
@@ -2446,6 +2464,7 @@ static inline source source_open(fd_arena *a, const char *name)
                  path, f->member, source_names(all, text, sizeof text));
     else if (f && f->why) read_bad(a->st, path, f->member, "%s", f->why);
     if (f) source_load(a, f);
+    read_broken(a->st, path, map);
     if (f && !a->st->code) {
         f->data.map = map;
         return *f;
