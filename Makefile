@@ -379,15 +379,17 @@ coverage: | build/include/setup
 	@$(if $(NAME),,LLVM_PROFILE_FILE=build/coverage/starve%c.profraw build/coverage/starve "" $(MOST))
 	@sh tests/coverage.sh build/coverage
 
-# Each piece of memory in turn cannot be had: see tests/starve.c.
+# Each piece of memory in turn cannot be had, and each call of the system fails: see tests/starve.c.
+STARVED = $(foreach f,fopen fdopen fseek ftell fread fwrite fflush fsync fclose rename open mmap, \
+              -Xlinker --wrap=$f)
 ifeq ($(V),starve)
 $(B)/starve: tests/starve.c tests/hash.c $(B)/libfd.a Makefile
-	$(CC) $(CFLAGS) $(DEPS) $(if $(DEPS),-MF $(B)/starve.example.d) -o $@ $< $(B)/libfd.a -lm
+	$(CC) $(CFLAGS) $(DEPS) $(if $(DEPS),-MF $(B)/starve.example.d) $(STARVED) -o $@ $< $(B)/libfd.a -lm
 endif
 ifeq ($(V),coverage)
 $(B)/starve: tests/starve.c tests/hash.c tests/starve.h $(LIB:%=%.c) fd.h Makefile
 	$(CC) $(CFLAGS) -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -DFD_IMPL= -include tests/starve.h \
-	    -o $@ tests/starve.c $(LIB:%=%.c) -lm
+	    $(STARVED) -o $@ tests/starve.c $(LIB:%=%.c) -lm
 endif
 MOST   ?= 1000
 starve: | build/include/setup

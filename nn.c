@@ -3756,8 +3756,9 @@ fd_net *fd_net_over(fd_arena *a, const fd_arch *arch, const fd_real *w, ptrdiff_
 /* whether a network has weights of its own, which may be changed */
 static int net_trains(const fd_net *net, fd_status *st, const char *where)
 {
-    return net->g || !FD_FAIL(st, FD_EARG, where,
-                              "the weights of fd_net_over are only read: weights", net->count);
+    if (net->g) return 1;
+    return !FD_FAIL(st, FD_EARG, where, "the weights of fd_net_over are only read: weights",
+                    (long long)net->count);
 }
 
 static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_space *s,

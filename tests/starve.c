@@ -8,15 +8,58 @@
  * than `most`, every so many, which are `most` of them or up to twice as many. Ends with `N passed,
  * N failed`. */
 #include "read.h"
+#include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #define main hash_main
 #include "hash.c"
 #undef main
 
-long starve_left, disk_left;
-int disk_taken, disk_unmapped;
+long starve_left;
 enum { SIZE = 1 << 26 };
 static long good, bad;
+
+/* ---- The system ------------------------------------------------------------------------------ */
+
+static long disk_left;                     /* calls until one fails; 0: none does */
+static int disk_taken, disk_unmapped;      /* every name of a new file is; no file can be mapped */
+
+int disk_fails(void)
+{
+    if (!disk_left || --disk_left) return 0;
+    errno = EIO;
+    return 1;
+}
+
+/* The linker (--wrap) puts __wrap_f in the place of f, which is __real_f. What frees is done all
+ * the same. */
+#define WRAP(type, f, takes, gives, otherwise) \
+    type __real_##f takes; type __wrap_##f takes; \
+    type __wrap_##f takes { return disk_fails() ? otherwise : __real_##f gives; }
+WRAP(FILE *, fopen, (const char *path, const char *how), (path, how), NULL)
+WRAP(FILE *, fdopen, (int fd, const char *how), (fd, how), NULL)
+WRAP(int, fseek, (FILE *f, long at, int from), (f, at, from), -1)
+WRAP(long, ftell, (FILE *f), (f), -1)
+WRAP(size_t, fread, (void *p, size_t size, size_t n, FILE *f), (p, size, n, f), 0)
+WRAP(size_t, fwrite, (const void *p, size_t size, size_t n, FILE *f), (p, size, n, f), 0)
+WRAP(int, fflush, (FILE *f), (f), EOF)
+WRAP(int, fsync, (int fd), (fd), -1)
+WRAP(int, fclose, (FILE *f), (f), (__real_fclose(f), EOF))
+WRAP(int, rename, (const char *from, const char *to), (from, to), -1)
+
+int __real_open(const char *path, int how, ...), __wrap_open(const char *path, int how, int may);
+int __wrap_open(const char *path, int how, int may)
+{
+    if (disk_taken) return errno = EEXIST, -1;
+    return disk_fails() ? -1 : __real_open(path, how, may);
+}
+
+void *__real_mmap(void *p, size_t n, int may, int how, int fd, off_t at);
+void *__wrap_mmap(void *p, size_t n, int may, int how, int fd, off_t at);
+void *__wrap_mmap(void *p, size_t n, int may, int how, int fd, off_t at)
+{
+    return disk_unmapped ? MAP_FAILED : __real_mmap(p, n, may, how, fd, at);
+}
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 

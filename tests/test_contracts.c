@@ -531,10 +531,11 @@ static void from_a_region(void)
 
 #ifndef FD_NO_STDIO
 /* a locale with a comma for a point, where the system has one */
-static void commas(void)
+static int commas(void)
 {
     static const char *const name[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE" };
-    for (int k = 0; k < 4; k++) if (setlocale(LC_NUMERIC, name[k])) return;
+    for (int k = 0; k < 4; k++) if (setlocale(LC_NUMERIC, name[k])) return 1;
+    return 0;
 }
 
 /* A file has points, whatever the locale of the program that writes or reads it. */
@@ -556,6 +557,21 @@ static void other_locale(void)
         setlocale(LC_NUMERIC, "C");
         OK(back && back->arch.tscale == .1 && back->arch.inr.omega == 2.5, "%s with commas: %s",
            i ? "read" : "written", explain(&st));
+        st.code = FD_OK;
+    }
+    /* more digits than we write: a comma for a point is tried in numbers of 39 letters at most */
+    fd_tensors f = fd_tensors_load(&a, path);
+    for (int i = 0; i < f.metas; i++)
+        if (!strcmp(f.meta[i].key, "arch.tscale"))
+            f.meta[i].value = "0.10000000000000000000000000000000000000000";
+    fd_tensors_save(&st, path, &f);
+    for (int i = 0; i < 2; i++) {
+        fd_net *back = NULL;
+        const int comma = i && commas();
+        fd_net_load(&a, path, &back, NULL);
+        setlocale(LC_NUMERIC, "C");
+        OK(comma ? !back && st.code == FD_EDATA : back && back->arch.tscale == .1, "many digits: %s",
+           explain(&st));
         st.code = FD_OK;
     }
 }
