@@ -4,8 +4,8 @@
 # the source, whatever the compiler made of it; a condition that is never asked is a constant, or it
 # stands behind another one or on a line that is listed. Prints what was never reached, a line
 # `file:line: never true: condition` each, but for the exceptions of tests/coverage.txt, and fails
-# where there is such a line, or where one of the exceptions is reached. Lines of braces alone are not
-# counted.
+# where there is such a line, or where one of the exceptions is reached. Lines of braces alone are
+# not counted.
 folder=$1
 llvm-profdata merge -o "$folder/test.profdata" "$folder"/*.profraw || exit 1
 show() { llvm-cov export "$folder/test" -instr-profile="$folder/test.profdata" "$@"; }

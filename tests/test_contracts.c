@@ -559,6 +559,14 @@ static void other_locale(void)
            i ? "read" : "written", explain(&st));
         st.code = FD_OK;
     }
+    const char *table = test_path("locale.csv");
+    char text[16] = "";
+    commas();
+    fd_csv_save(&st, table, 1, (const char *const[]){ "v" }, 1, (const double[]){ 1.5 });
+    setlocale(LC_NUMERIC, "C");
+    FILE *file = fopen(table, "r");
+    if (file) text[fread(text, 1, sizeof text - 1, file)] = 0, fclose(file);
+    OK(!strcmp(text, "v\n1.5\n"), "a table with commas: %s", text);
     /* more digits than we write: a comma for a point is tried in numbers of 39 letters at most */
     fd_tensors f = fd_tensors_load(&a, path);
     for (int i = 0; i < f.metas; i++)
@@ -570,8 +578,8 @@ static void other_locale(void)
         const int comma = i && commas();
         fd_net_load(&a, path, &back, NULL);
         setlocale(LC_NUMERIC, "C");
-        OK(comma ? !back && st.code == FD_EDATA : back && back->arch.tscale == .1, "many digits: %s",
-           explain(&st));
+        OK(comma ? !back && st.code == FD_EDATA : back && back->arch.tscale == .1,
+           "many digits: %s", explain(&st));
         st.code = FD_OK;
     }
 }
