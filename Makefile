@@ -18,7 +18,8 @@
 # make fuzz       readers and parsers under libFuzzer (NAME=npy RUNS=10000000: one of them, long)
 # make valgrind   tests under valgrind (NAME=fft);  make tsan  threads under ThreadSanitizer
 # make coverage   which lines and branches the tests reach
-# make starve     everything where one piece of memory cannot be had (MOST=100000: each in turn)
+# make starve     everything where one piece of memory cannot be had (MOST=100000: each in turn), or
+#                 one call of the system for a file fails
 # make kill       runs that are killed at any instant and taken up again (ROUNDS=100)
 # make setup      install the one package that a build needs, libstb-dev; a plain make never does
 # make clean
