@@ -886,7 +886,7 @@ static void weights_only_read(const trial *q, fd_arena a)
         OK(!memcmp(y, y1, size), "network %d: another answer in mode %d", q->k, mode);
         if (mode == FD_EVAL) continue;
         probe(net, &q->s, 2, q->x, q->time, q->z, mode, dx, a);
-        NEAR(test_rel(q->sx, dx, q->dx), 0, TOL(1e-14, 1e-6), "network %d: by x", q->k);
+        NEAR(test_rel(q->sx, dx, q->dx), 0, TOL(1e-13, 1e-6), "network %d: by x", q->k);
     }
     fd_opt *o = fd_opt_new(&a, q->net, NULL), *none = fd_opt_new(&a, net, NULL);
     OK(!none && a.st->code == FD_EARG && !strcmp(a.st->where, "fd_opt_new"), "%s", explain(a.st));
