@@ -1202,11 +1202,11 @@ static void eig_turn_rows(int n, int turns, const eig_turn *t, double *V)
         eig_turn_cols(n, j, n - j < EIG_COLS ? n - j : EIG_COLS, turns, t, V);
 }
 
-/* sqrt(x^2 + y^2); what hypot gives differs between libraries */
+/* sqrt(x^2 + y^2), x and y not both 0; what hypot gives differs between libraries */
 static double eig_norm(double x, double y)
 {
     const double u = fabs(x), v = fabs(y), most = u > v ? u : v, q = (u > v ? v : u) / most;
-    return most > 0 ? most * sqrt(1 + q * q) : most;
+    return most * sqrt(1 + q * q);
 }
 
 /* QL with shifts; returns 0, or 1 + the index of the eigenvalue that did not come */
@@ -1229,15 +1229,10 @@ static int eig_ql(int n, double *d, double *e, double *V, int room, eig_turn *t)
             double g = (d[l + 1] - d[l]) / (2 * e[l]), r = eig_norm(g, 1);
             g = d[m] - d[l] + e[l] / (g + (g < 0 ? -r : r));  /* d_m - shift */
             double s = 1, c = 1, p = 0;
-            int i = m - 1;
-            for (; i >= l; i--) {
+            /* r > 0: all e here are above 2^-61, so that where s e[i] underflows g is +-e[i + 1] */
+            for (int i = m - 1; i >= l; i--) {
                 const double f = s * e[i], b = c * e[i];
                 e[i + 1] = r = eig_norm(f, g);
-                if (r == 0) {                                 /* T falls apart here */
-                    d[i + 1] -= p;
-                    e[m] = 0;
-                    break;
-                }
                 s = f / r;
                 c = g / r;
                 g = d[i + 1] - p;
@@ -1247,7 +1242,6 @@ static int eig_ql(int n, double *d, double *e, double *V, int room, eig_turn *t)
                 g = c * r - b;
                 t[turns++] = (eig_turn){ i, c, s };
             }
-            if (i >= l) continue;
             d[l] -= p;
             e[l] = g;
             e[m] = 0;
