@@ -1,8 +1,11 @@
 /* test.c -- all tests: `test [prefix]` runs the groups whose name starts so; prints failures only,
  * then `N passed, N failed`. The groups are in test_*.c. */
+#define _POSIX_C_SOURCE 200809L                   /* getpid */
 #include "test.h"
+#include <dirent.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int passed, failed, shown;
 static const char *group = "";
@@ -135,15 +138,40 @@ void test_starve(const char *what, void (*run)(const void *self, fd_real *out, f
 
 int test_brief(void) { return getenv("TEST_BRIEF") != NULL; }
 
+/* Several variants are tested at the same time: each process has a folder of its own, which goes
+ * when it ends; its children share it. */
+const char *test_folder(void)
+{
+    static char dir[48];
+    if (!*dir) {
+        snprintf(dir, sizeof dir, "build/scratch/%ld", (long)getpid());
+        mkdir("build", 0777);
+        mkdir("build/scratch", 0777);
+        mkdir(dir, 0777);
+    }
+    return dir;
+}
+
 const char *test_path(const char *name)
 {
     static char path[8][256];
     static int k;
     char *p = path[k++ & 7];
-    mkdir("build", 0777);
-    mkdir("build/scratch", 0777);
-    snprintf(p, sizeof path[0], "build/scratch/%s", name);
+    snprintf(p, sizeof path[0], "%s/%s", test_folder(), name);
     return p;
+}
+
+static void remove_folder(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d)); ) {
+        char in[512];
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        snprintf(in, sizeof in, "%s/%.200s", dir, e->d_name);
+        if (remove(in)) remove_folder(in);
+    }
+    if (d) closedir(d);
+    remove(dir);
 }
 
 enum { GRAPH_MOST = 256 };                            /* entries of an input */
@@ -263,6 +291,7 @@ int main(int argc, char **argv)
     const char *prefix = argc > 1 ? argv[1] : "";
     int ran = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
+    test_folder();
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
         if (strncmp(groups[i].name, prefix, strlen(prefix))) continue;
         group = groups[i].name;
@@ -270,6 +299,7 @@ int main(int argc, char **argv)
         test_free();
         ran++;
     }
+    remove_folder(test_folder());
     if (!ran) { printf("test: no group of tests starts with '%s'\n", prefix); failed++; }
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;

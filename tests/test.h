@@ -37,8 +37,9 @@ void test_starve(const char *what, void (*run)(const void *self, fd_real *out, f
                  ptrdiff_t n, const fd_real *before);
 /* 1: fewer cases (the environment has TEST_BRIEF): machines are emulated */
 int test_brief(void);
-/* a file name in the test's own scratch folder */
+/* a file name in the scratch folder of this process, and that folder */
 const char *test_path(const char *name);
+const char *test_folder(void);
 
 /* Functions on the tape of up to three inputs in lo..hi (0, 0: -1..1). With y = sum(w f(x)), the
  * gradient of y and that of sum_i v_i dy/dx_i are held against differences of fourth order, to tol

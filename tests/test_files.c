@@ -57,7 +57,7 @@ static int exists(const char *path)
 static int leftover(const char *name)
 {
     int n = 0;
-    DIR *d = opendir("build/scratch");
+    DIR *d = opendir(test_folder());
     for (struct dirent *e; d && (e = readdir(d)); )
         n += !strncmp(e->d_name, name, strlen(name)) && strcmp(e->d_name, name);
     if (d) closedir(d);
@@ -1248,11 +1248,12 @@ static void npz_changed(void)
 static void npz_long(void)
 {
     static unsigned char file[4096], data[3][256];
-    char far[160] = "build/scratch", name[131];
+    char far[160], name[131];
     zipped z[3];
     fd_status st;
     fd_arena a = fresh(&st);
-    while (strlen(far) < 130) strcat(far, "/../scratch");
+    const char *const own = strrchr(strcpy(far, test_folder()), '/') - far + test_folder();
+    while (strlen(far) < 130) strcat(strcat(far, "/.."), own);
     strcat(far, "/bad.npz");
     memset(name, 'x', 126);
     strcpy(name + 126, ".npy");

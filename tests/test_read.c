@@ -190,7 +190,7 @@ static const struct { const char *name, *bytes; int n; const char *text; } told_
     { "w.index.json", "{\"a\": [1]}", 10, "an index of weights in several files" },
     { "a.pkl", "\x80\x04" "N.", 4, "a pickle of Python, which is not read: python3" },
     { "a.bz2", "BZh91AY", 7,
-      "compressed by bzip2, which is not read: bunzip2 build/scratch/a.bz2" },
+      "compressed by bzip2, which is not read: bunzip2 build/scratch/" },
     { "four.mat", "\0\0\0\0\1\0\0\0", 8, "MATLAB 4, perhaps" },
     { "none", "", 0, "it is empty" },
     { "a.csv", "x,y\n1,2\n3\n", 10, "a.csv: line 3, number 2: a number is missing" },
