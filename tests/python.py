@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(ROOT, "examples", "python"))
 import fd  # noqa: E402
 
 library, double = sys.argv[1], len(sys.argv) > 2
+signal.signal(signal.SIGINT, signal.default_int_handler)    # a shell in the background ignores it
 counts = [0, 0]
 
 
