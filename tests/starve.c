@@ -658,7 +658,7 @@ static int disk_as_before(const char *path)
     const size_t n = f ? fread(got, 1, sizeof got, f) : 0;
     if (f) fclose(f);
     snprintf(beside, sizeof beside, "%s.%ld-0.tmp", path, (long)getpid());
-    return n == 4 && !memcmp(got, "as before", 4) && access(beside, F_OK);
+    return n == 4 && !memcmp(got, "past", 4) && access(beside, F_OK);
 }
 
 /* File `kind` is written while call k fails, k = 1, 2, .. until none is left to fail; and while no
@@ -668,7 +668,7 @@ static long disk_saves(int kind, const char *path, char *mem)
     long calls = 0;
     for (long k = -1, over = 0; !over; k++) {
         FILE *f = fopen(path, "wb");
-        if (f) fwrite("as b", 1, 4, f), fclose(f);
+        if (f) fwrite("past", 1, 4, f), fclose(f);
         const fd_arena a = fd_arena_over(mem, SIZE, &st);
         disk_taken = k < 0;
         disk_left = k > 0 ? k : 0;
